@@ -1,0 +1,380 @@
+"""The bundle: the one thing that passes from export to device. Schema, write, open, verify. numpy only.
+
+``NAME.edgehar/`` holds ``manifest.json`` and the files it lists with size and SHA-256. The manifest is written in
+one canonical form and carries the SHA-256 of itself without that field, so a changed byte anywhere is found and
+the file is named.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.errors import BundleError, UsageError
+from edgehar.files import atomic_directory, sha256_bytes
+from edgehar.recording import Channel
+from edgehar.signal import FrontEnd, QuantParams
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is not one
+MAX_MANIFEST_BYTES = 4 * 2**20
+ZOO_PREFIX = "zoo:"
+ZOO_FOLDER = Path(__file__).parent / "zoo"
+
+HEAD_KINDS = ("multiclass", "binary", "multilabel")
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output of the network.
+
+    Attributes:
+        name: e.g. ``activity``.
+        kind: ``multiclass``, ``binary`` or ``multilabel``.
+        labels: one a logit, in order.
+        quant: how its int8 logits map to real ones.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    quant: QuantParams
+
+
+@dataclass(frozen=True)
+class DecisionSpec:
+    """From logits to an activity and its events.
+
+    Attributes:
+        smoothing: ``none``, ``ema`` (of the probabilities) or ``majority`` (of the labels).
+        strength: ema: weight of the past in [0, 1); majority: decisions looked at, odd. Unused by ``none``.
+        min_decisions: an event starts after this many equal decisions in a row (debounce), 1 = at once.
+    """
+
+    smoothing: str = "none"
+    strength: float = 0.0
+    min_decisions: int = 1
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size and hash of one file of the bundle."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the device has to know. ``window`` and ``hop`` are in samples at ``rate_hz``."""
+
+    name: str
+    rate_hz: float
+    channels: tuple[Channel, ...]
+    window: int
+    hop: int
+    front_end: FrontEnd
+    input: QuantParams
+    heads: tuple[Head, ...]
+    decision: DecisionSpec
+    recipe: str
+    model: Mapping[str, Any]  # name, parameters, macs, total_stride
+    provenance: Mapping[str, Any]  # config, seed, data, packages, baseline device, command
+    licence: Mapping[str, str]  # data, model
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """``(1, window, features)``: what the interpreter is fed."""
+        return 1, self.window, self.front_end.width
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data["channels"] = [{"sensor": c.sensor, "axis": c.axis, **asdict(c)} for c in self.channels]
+        data["front_end"] = self.front_end.to_dict()
+        data["input"] = asdict(self.input)
+        data["heads"] = [{**asdict(h), "labels": list(h.labels)} for h in self.heads]
+        data["decision"] = asdict(self.decision)
+        data["files"] = {name: asdict(entry) for name, entry in sorted(self.files.items())}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
+        """Rebuild from :meth:`to_dict`, checking types, ranges and cross references.
+
+        Raises:
+            BundleError: something is missing, unknown or inconsistent.
+        """
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"manifest schema_version is {version!r}, this edgehar reads {SCHEMA_VERSION}; "
+                "export the model again, or install the matching edgehar"
+            )
+        try:
+            fields = dict(data)
+            fields["channels"] = tuple(Channel(c["name"], c["unit"], c["frame"]) for c in data["channels"])
+            fields["front_end"] = FrontEnd.from_dict(data["front_end"])
+            fields["input"] = QuantParams(**data["input"])
+            fields["heads"] = tuple(
+                Head(h["name"], h["kind"], tuple(h["labels"]), QuantParams(**h["quant"]))
+                for h in data["heads"]
+            )
+            fields["decision"] = DecisionSpec(**data["decision"])
+            fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
+            manifest = cls(**fields)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(f"manifest is malformed: {error!r}; export the model again") from None
+        manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        problems = []
+        if not (isinstance(self.rate_hz, int | float) and 0 < self.rate_hz <= 1e5):
+            problems.append(f"rate_hz {self.rate_hz!r}, expected 0 < rate_hz <= 100000")
+        for name, value in (("window", self.window), ("hop", self.hop)):
+            if not (isinstance(value, int) and 1 <= value <= 1_000_000):
+                problems.append(f"{name} {value!r}, expected 1..1000000 samples")
+        if self.front_end.channels != tuple(c.name for c in self.channels):
+            problems.append(f"front end reads {self.front_end.channels}, the channels are others")
+        if not self.heads or any(h.kind not in HEAD_KINDS or len(h.labels) < 1 for h in self.heads):
+            problems.append(f"heads {[(h.name, h.kind) for h in self.heads]}, expected kinds {HEAD_KINDS}")
+        if self.decision.smoothing not in ("none", "ema", "majority"):
+            problems.append(f"decision smoothing {self.decision.smoothing!r}, expected none, ema or majority")
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name or name == MANIFEST or not path.parts:
+                problems.append(f"file name {name!r}, expected a plain relative path")
+        if problems:
+            raise BundleError(f"manifest is inconsistent: {'; '.join(problems)}")
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical ``manifest.json``: sorted keys, its own SHA-256 inside."""
+        data = self.to_dict()
+        digest = sha256_bytes(_canonical(data))
+        return _canonical({**data, "manifest_sha256": digest})
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Manifest:
+        """Parse and verify :meth:`to_bytes`.
+
+        Raises:
+            BundleError: it is not JSON, not canonical, its hash differs, or it is malformed.
+        """
+        try:
+            data = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{MANIFEST} is not readable JSON ({error}); get the bundle again") from None
+        if not isinstance(data, dict) or "manifest_sha256" not in data:
+            raise BundleError(
+                f"{MANIFEST} has no manifest_sha256 and cannot be trusted; get the bundle again"
+            )
+        claimed = data.pop("manifest_sha256")
+        found = sha256_bytes(_canonical(data))
+        if claimed != found or raw != _canonical({**data, "manifest_sha256": claimed}):
+            raise BundleError(
+                f"{MANIFEST} was altered: its SHA-256 is {found[:12]}…, it claims {str(claimed)[:12]}…; "
+                "get the bundle again"
+            )
+        return cls.from_dict(data)
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the whole bundle: the manifest's hash, which covers every file's hash."""
+        return sha256_bytes(_canonical(self.to_dict()))
+
+
+def _canonical(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened, verified bundle. ``read`` hands out only bytes whose hash the manifest states."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> Bundle:
+        """Open a bundle folder, or ``zoo:NAME``, and verify every file in it.
+
+        Raises:
+            UsageError: there is no such bundle.
+            BundleError: a file is missing, truncated, altered, or not listed; the message names it.
+        """
+        folder = resolve(path)
+        try:
+            size = (folder / MANIFEST).stat().st_size
+            if size > MAX_MANIFEST_BYTES:
+                raise BundleError(f"{folder / MANIFEST}: {size} bytes, expected at most {MAX_MANIFEST_BYTES}")
+            raw = (folder / MANIFEST).read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{folder}: cannot read {MANIFEST} ({error.strerror}); is this a bundle?"
+            ) from None
+        try:
+            manifest = Manifest.from_bytes(raw)
+        except BundleError as error:
+            raise BundleError(f"{folder}: {error}") from None
+        bundle = cls(folder, manifest)
+        for name in manifest.files:
+            bundle.read(name)
+        extra = {
+            str(p.relative_to(folder).as_posix())
+            for p in folder.rglob("*")
+            if not p.is_dir() or p.is_symlink()
+        }
+        unlisted = sorted(extra - set(manifest.files) - {MANIFEST})
+        if unlisted:
+            raise BundleError(
+                f"{folder}: {unlisted[0]!r} is not listed in the manifest; remove it or export again"
+            )
+        return bundle
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the bundle."""
+        return self.manifest.sha256
+
+    def read(self, name: str) -> bytes:
+        """Return one file's bytes after checking size and hash.
+
+        Raises:
+            BundleError: the file is not listed, missing, a symbolic link, truncated or altered.
+        """
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise BundleError(
+                f"{self.path}: no file {name!r} in this bundle; it has {', '.join(sorted(self.manifest.files))}"
+            )
+        path = self.path / name
+        try:
+            if path.is_symlink():
+                raise BundleError(f"{path}: is a symbolic link, expected a plain file")
+            size = path.stat().st_size
+            if size != entry.bytes or size > MAX_FILE_BYTES:
+                raise BundleError(
+                    f"{path}: {size} bytes, the manifest says {entry.bytes}; get the bundle again"
+                )
+            data = path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read ({error.strerror}); get the bundle again") from None
+        found = sha256_bytes(data)
+        if found != entry.sha256:
+            raise BundleError(
+                f"{path}: SHA-256 is {found[:12]}…, the manifest says {entry.sha256[:12]}…: the file was altered; "
+                "get the bundle again"
+            )
+        return data
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of an ``.npz`` file of the bundle, pickles refused."""
+        return load_npz(self.read(name), f"{self.path / name}")
+
+
+def resolve(path: str | Path) -> Path:
+    """Return the folder behind a bundle path or ``zoo:NAME``.
+
+    Raises:
+        UsageError: there is none; lists the zoo when a zoo name was asked for.
+    """
+    text = str(path)
+    if text.startswith(ZOO_PREFIX):
+        names = zoo_names()
+        name = text.removeprefix(ZOO_PREFIX)
+        if name not in names:
+            raise UsageError(
+                f"no bundle {text!r} in the zoo; there are {', '.join(ZOO_PREFIX + n for n in names)}"
+            )
+        return ZOO_FOLDER / f"{name}.edgehar"
+    folder = Path(text)
+    if not folder.is_dir():
+        raise UsageError(f"{text}: no such bundle folder; a bundle is a folder NAME.edgehar or zoo:NAME")
+    return folder
+
+
+def zoo_names() -> list[str]:
+    """Return the names of the bundles that ship with the package."""
+    return sorted(p.name.removesuffix(".edgehar") for p in ZOO_FOLDER.glob("*.edgehar"))
+
+
+def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Write ``files`` and the manifest listing them; ``path`` holds the old bundle or the whole new one.
+
+    Raises:
+        UsageError: ``path`` exists and is not a bundle (nothing of the user's is replaced by accident).
+        OSError: the disk is full or not writable; nothing is left behind.
+    """
+    if path.exists() and not (path / MANIFEST).is_file():
+        raise UsageError(f"{path}: exists and is not a bundle; choose another --out, nothing was written")
+    entries = {name: FileEntry(len(data), sha256_bytes(data)) for name, data in files.items()}
+    complete = Manifest(
+        **{**{f: getattr(manifest, f) for f in manifest.__dataclass_fields__}, "files": entries}
+    )
+    complete._check()
+    with atomic_directory(path) as folder:
+        for name, data in files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        (folder / MANIFEST).write_bytes(complete.to_bytes())
+    return Bundle(path, complete)
+
+
+def dump_npz(**arrays: NDArray[Any]) -> bytes:
+    """Return a compressed ``.npz`` whose bytes depend on the arrays alone (no time stamps)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in sorted(arrays.items()):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue(), zipfile.ZIP_DEFLATED
+            )
+    return buffer.getvalue()
+
+
+def load_npz(data: bytes, where: str, max_bytes: int = MAX_FILE_BYTES) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an ``.npz``, after checking what they unpack to.
+
+    Raises:
+        BundleError: not an npz, an object array (a pickle), or more than ``max_bytes`` when unpacked.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            total = sum(info.file_size for info in archive.infolist())
+            if total > max_bytes:
+                raise BundleError(f"{where}: unpacks to {total} bytes, expected at most {max_bytes}")
+            arrays = {}
+            for info in archive.infolist():
+                with archive.open(info) as member:
+                    arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(
+                        member, allow_pickle=False
+                    )
+            return arrays
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        MemoryError,
+    ) as error:
+        raise BundleError(f"{where}: not a readable .npz ({error}); get it again") from None

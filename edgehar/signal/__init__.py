@@ -1,0 +1,29 @@
+"""The signal front end: one definition that training, device simulator and C firmware share. numpy only.
+
+Contract: whole recording == any chunking == sample by sample, exactly. Every step uses float32 additions,
+multiplications, divisions and comparisons in a fixed order, which IEEE 754 rounds the same way everywhere.
+"""
+
+from edgehar.signal.biquad import Biquad
+from edgehar.signal.difference import Difference
+from edgehar.signal.front_end import FrontEnd, FrontEndStream, default_front_end
+from edgehar.signal.quantization import QuantParams
+from edgehar.signal.resample import LinearResampler, resample
+from edgehar.signal.signed_log import SignedLog, signed_log
+from edgehar.signal.windows import sliding_windows, window_labels, window_starts
+
+__all__ = [
+    "Biquad",
+    "Difference",
+    "FrontEnd",
+    "FrontEndStream",
+    "LinearResampler",
+    "QuantParams",
+    "SignedLog",
+    "default_front_end",
+    "resample",
+    "signed_log",
+    "sliding_windows",
+    "window_labels",
+    "window_starts",
+]

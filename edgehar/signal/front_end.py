@@ -1,0 +1,208 @@
+"""The front end as data: which columns, which steps, which scaling; and the stream that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.recording import Channel
+from edgehar.signal.biquad import Biquad
+from edgehar.signal.difference import Difference
+from edgehar.signal.signed_log import SignedLog
+
+F32 = NDArray[np.float32]
+Step = Biquad | Difference | SignedLog
+STEPS: dict[str, type[Step]] = {"biquad": Biquad, "difference": Difference, "signed_log": SignedLog}
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Raw sample ``[C]`` to feature sample ``[F]``, causal, at the same rate.
+
+    Attributes:
+        channels: raw channels, in the order a sample carries them (their names).
+        select: raw column behind each feature column.
+        gain: factor on each feature column (unit conversion, sign flip of an axis).
+        steps: applied in order, each on the feature columns it names.
+        names: feature column names.
+        mean, inv_std: per-column standardization ``(x - mean) * inv_std``, fitted on training people; empty until then.
+    """
+
+    channels: tuple[str, ...]
+    select: tuple[int, ...]
+    gain: tuple[float, ...]
+    steps: tuple[Step, ...]
+    names: tuple[str, ...]
+    mean: tuple[float, ...] = ()
+    inv_std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        width = len(self.select)
+        if len(self.gain) != width or len(self.names) != width:
+            raise ValueError(f"front end: {width} columns, {len(self.gain)} gains, {len(self.names)} names")
+        if not all(0 <= i < len(self.channels) for i in self.select):
+            raise ValueError(
+                f"front end: select {self.select} is outside the {len(self.channels)} raw channels"
+            )
+        if len(self.mean) != len(self.inv_std) or len(self.mean) not in (0, width):
+            raise ValueError(
+                f"front end: {len(self.mean)} means and {len(self.inv_std)} inv_std for {width} columns"
+            )
+        for step in self.steps:
+            if not step.columns or not all(0 <= i < width for i in step.columns):
+                raise ValueError(
+                    f"front end: step {step.op} works on columns {step.columns}, outside 0..{width - 1}"
+                )
+
+    @property
+    def width(self) -> int:
+        """Number of feature columns F."""
+        return len(self.select)
+
+    @property
+    def memory_samples(self) -> int:
+        """Earlier raw samples that a feature sample depends on."""
+        return sum(step.memory_samples for step in self.steps)
+
+    def stream(self) -> FrontEndStream:
+        """Return a fresh stream: feed it samples or chunks in order."""
+        return FrontEndStream(self)
+
+    def run(self, samples: F32) -> F32:
+        """Return features ``[..., T, F]`` of raw samples ``[..., T, C]`` from a reset state."""
+        return self.stream().push(samples)
+
+    def fitted(self, features: F32) -> FrontEnd:
+        """Return a copy that standardizes to the mean and deviation of ``features`` ``[N, F]`` (unstandardized)."""
+        mean = features.mean(axis=0, dtype=np.float64)
+        std = features.std(axis=0, dtype=np.float64)
+        inv_std = 1.0 / np.maximum(std, 1e-6)
+        as_f32 = [tuple(float(v) for v in np.asarray(a, np.float32)) for a in (mean, inv_std)]
+        return replace(self, mean=as_f32[0], inv_std=as_f32[1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data, the manifest's ``front_end``."""
+        steps: list[dict[str, Any]] = []
+        for step in self.steps:
+            entry: dict[str, Any] = {"op": step.op, "columns": list(step.columns)}
+            if isinstance(step, SignedLog):
+                entry["scale"] = list(step.scale)
+            if isinstance(step, Biquad):
+                entry["sections"] = [list(s) for s in step.sections]
+                entry["settle_samples"] = step.settle_samples
+            steps.append(entry)
+        return {
+            "channels": list(self.channels),
+            "names": list(self.names),
+            "select": list(self.select),
+            "gain": list(self.gain),
+            "steps": steps,
+            "mean": list(self.mean),
+            "inv_std": list(self.inv_std),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FrontEnd:
+        """Rebuild from :meth:`to_dict`.
+
+        Raises:
+            ValueError: a key is missing, or a step is unknown (the message lists the known ones).
+        """
+        try:
+            steps = []
+            for entry in data["steps"]:
+                options = {k: v for k, v in entry.items() if k != "op"}
+                if entry["op"] not in STEPS:
+                    raise ValueError(f"front end: unknown step {entry['op']!r}, known are {', '.join(STEPS)}")
+                options = {k: _tuples(v) for k, v in options.items()}
+                steps.append(STEPS[entry["op"]](**options))
+            fields = ("channels", "select", "gain", "names", "mean", "inv_std")
+            return cls(steps=tuple(steps), **{name: tuple(data[name]) for name in fields})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"front end: malformed description ({error!r})") from None
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+class FrontEndStream:
+    """Runs a :class:`FrontEnd` over chunks of any length, one sample included, with the same bits out."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self.front_end = front_end
+        self._select = _columns(front_end.select)
+        self._gain = np.asarray(front_end.gain, np.float32)
+        self._has_gain = bool((self._gain != 1).any())
+        self._steps = [(step, _columns(step.columns)) for step in front_end.steps]
+        self._mean = np.asarray(front_end.mean, np.float32)
+        self._inv_std = np.asarray(front_end.inv_std, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past, as after power-on."""
+        self._states: list[Any] = [None] * len(self._steps)
+
+    def push(self, samples: F32) -> F32:
+        """Return features ``[..., T, F]`` of the next raw samples ``[..., T, C]``, T >= 0."""
+        if samples.ndim < 2 or samples.shape[-1] != len(self.front_end.channels):
+            raise ValueError(
+                f"samples have shape {samples.shape}, expected [..., T, {len(self.front_end.channels)}] for "
+                f"{', '.join(self.front_end.channels)}"
+            )
+        x: F32 = np.array(samples[..., self._select], np.float32)
+        if x.shape[-2] == 0:
+            return x
+        if self._has_gain:
+            x *= self._gain
+        for i, (step, columns) in enumerate(self._steps):
+            x[..., columns], self._states[i] = step.apply(x[..., columns], self._states[i])
+        if len(self._mean):
+            x -= self._mean
+            x *= self._inv_std
+        return x
+
+
+def _columns(columns: tuple[int, ...]) -> slice | NDArray[np.intp]:
+    """A slice where the columns are consecutive (a view), an index array elsewhere (a copy)."""
+    if columns == tuple(range(columns[0], columns[0] + len(columns))):
+        return slice(columns[0], columns[0] + len(columns))
+    return np.asarray(columns, np.intp)
+
+
+ACC_SLOG_G = 0.005  # micro-motion that separates sitting from standing
+GYRO_SLOG_RAD_S = 0.01
+
+
+def default_front_end(channels: tuple[Channel, ...]) -> FrontEnd:
+    """Return the default features of an accelerometer (+ gyroscope): acc, slog(first difference of acc), slog(gyro).
+
+    Args:
+        channels: raw channels; those of sensor ``acc`` are needed, ``gyro`` is used where present.
+
+    Raises:
+        ValueError: there is no ``acc`` channel.
+    """
+    acc = [i for i, c in enumerate(channels) if c.sensor == "acc"]
+    gyro = [i for i, c in enumerate(channels) if c.sensor == "gyro"]
+    if not acc:
+        raise ValueError(
+            f"the default front end needs acc channels, found {', '.join(c.name for c in channels)}"
+        )
+    a, g = len(acc), len(gyro)
+    names = [channels[i].name for i in acc] + [f"slog_diff_{channels[i].name}" for i in acc]
+    names += [f"slog_{channels[i].name}" for i in gyro]
+    return FrontEnd(
+        channels=tuple(c.name for c in channels),
+        select=(*acc, *acc, *gyro),
+        gain=(1.0,) * (2 * a + g),
+        steps=(
+            Difference(columns=tuple(range(a, 2 * a))),
+            SignedLog(columns=tuple(range(a, 2 * a + g)), scale=(ACC_SLOG_G,) * a + (GYRO_SLOG_RAD_S,) * g),
+        ),
+        names=tuple(names),
+    )
