@@ -128,8 +128,7 @@ class Manifest:
             fields["front_end"] = FrontEnd.from_dict(data["front_end"])
             fields["input"] = QuantParams(**data["input"])
             fields["heads"] = tuple(
-                Head(h["name"], h["kind"], tuple(h["labels"]), QuantParams(**h["quant"]))
-                for h in data["heads"]
+                Head(h["name"], h["kind"], tuple(h["labels"]), QuantParams(**h["quant"])) for h in data["heads"]
             )
             fields["decision"] = DecisionSpec(**data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
@@ -177,9 +176,7 @@ class Manifest:
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{MANIFEST} is not readable JSON ({error}); get the bundle again") from None
         if not isinstance(data, dict) or "manifest_sha256" not in data:
-            raise BundleError(
-                f"{MANIFEST} has no manifest_sha256 and cannot be trusted; get the bundle again"
-            )
+            raise BundleError(f"{MANIFEST} has no manifest_sha256 and cannot be trusted; get the bundle again")
         claimed = data.pop("manifest_sha256")
         found = sha256_bytes(_canonical(data))
         if claimed != found or raw != _canonical({**data, "manifest_sha256": claimed}):
@@ -225,9 +222,7 @@ class Bundle:
                 raise BundleError(f"{folder / MANIFEST}: {size} bytes, expected at most {MAX_MANIFEST_BYTES}")
             raw = (folder / MANIFEST).read_bytes()
         except OSError as error:
-            raise BundleError(
-                f"{folder}: cannot read {MANIFEST} ({error.strerror}); is this a bundle?"
-            ) from None
+            raise BundleError(f"{folder}: cannot read {MANIFEST} ({error.strerror}); is this a bundle?") from None
         try:
             manifest = Manifest.from_bytes(raw)
         except BundleError as error:
@@ -235,16 +230,10 @@ class Bundle:
         bundle = cls(folder, manifest)
         for name in manifest.files:
             bundle.read(name)
-        extra = {
-            str(p.relative_to(folder).as_posix())
-            for p in folder.rglob("*")
-            if not p.is_dir() or p.is_symlink()
-        }
+        extra = {str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
         unlisted = sorted(extra - set(manifest.files) - {MANIFEST})
         if unlisted:
-            raise BundleError(
-                f"{folder}: {unlisted[0]!r} is not listed in the manifest; remove it or export again"
-            )
+            raise BundleError(f"{folder}: {unlisted[0]!r} is not listed in the manifest; remove it or export again")
         return bundle
 
     @property
@@ -269,9 +258,7 @@ class Bundle:
                 raise BundleError(f"{path}: is a symbolic link, expected a plain file")
             size = path.stat().st_size
             if size != entry.bytes or size > MAX_FILE_BYTES:
-                raise BundleError(
-                    f"{path}: {size} bytes, the manifest says {entry.bytes}; get the bundle again"
-                )
+                raise BundleError(f"{path}: {size} bytes, the manifest says {entry.bytes}; get the bundle again")
             data = path.read_bytes()
         except OSError as error:
             raise BundleError(f"{path}: cannot be read ({error.strerror}); get the bundle again") from None
@@ -299,9 +286,7 @@ def resolve(path: str | Path) -> Path:
         names = zoo_names()
         name = text.removeprefix(ZOO_PREFIX)
         if name not in names:
-            raise UsageError(
-                f"no bundle {text!r} in the zoo; there are {', '.join(ZOO_PREFIX + n for n in names)}"
-            )
+            raise UsageError(f"no bundle {text!r} in the zoo; there are {', '.join(ZOO_PREFIX + n for n in names)}")
         return ZOO_FOLDER / f"{name}.edgehar"
     folder = Path(text)
     if not folder.is_dir():
@@ -324,9 +309,7 @@ def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     if path.exists() and not (path / MANIFEST).is_file():
         raise UsageError(f"{path}: exists and is not a bundle; choose another --out, nothing was written")
     entries = {name: FileEntry(len(data), sha256_bytes(data)) for name, data in files.items()}
-    complete = Manifest(
-        **{**{f: getattr(manifest, f) for f in manifest.__dataclass_fields__}, "files": entries}
-    )
+    complete = Manifest(**{**{f: getattr(manifest, f) for f in manifest.__dataclass_fields__}, "files": entries})
     complete._check()
     with atomic_directory(path) as folder:
         for name, data in files.items():
@@ -364,9 +347,7 @@ def load_npz(data: bytes, where: str, max_bytes: int = MAX_FILE_BYTES) -> dict[s
             arrays = {}
             for info in archive.infolist():
                 with archive.open(info) as member:
-                    arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(
-                        member, allow_pickle=False
-                    )
+                    arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
             return arrays
     except (
         zipfile.BadZipFile,

@@ -45,18 +45,12 @@ class FrontEnd:
         if len(self.gain) != width or len(self.names) != width:
             raise ValueError(f"front end: {width} columns, {len(self.gain)} gains, {len(self.names)} names")
         if not all(0 <= i < len(self.channels) for i in self.select):
-            raise ValueError(
-                f"front end: select {self.select} is outside the {len(self.channels)} raw channels"
-            )
+            raise ValueError(f"front end: select {self.select} is outside the {len(self.channels)} raw channels")
         if len(self.mean) != len(self.inv_std) or len(self.mean) not in (0, width):
-            raise ValueError(
-                f"front end: {len(self.mean)} means and {len(self.inv_std)} inv_std for {width} columns"
-            )
+            raise ValueError(f"front end: {len(self.mean)} means and {len(self.inv_std)} inv_std for {width} columns")
         for step in self.steps:
             if not step.columns or not all(0 <= i < width for i in step.columns):
-                raise ValueError(
-                    f"front end: step {step.op} works on columns {step.columns}, outside 0..{width - 1}"
-                )
+                raise ValueError(f"front end: step {step.op} works on columns {step.columns}, outside 0..{width - 1}")
 
     @property
     def width(self) -> int:
@@ -190,9 +184,7 @@ def default_front_end(channels: tuple[Channel, ...]) -> FrontEnd:
     acc = [i for i, c in enumerate(channels) if c.sensor == "acc"]
     gyro = [i for i, c in enumerate(channels) if c.sensor == "gyro"]
     if not acc:
-        raise ValueError(
-            f"the default front end needs acc channels, found {', '.join(c.name for c in channels)}"
-        )
+        raise ValueError(f"the default front end needs acc channels, found {', '.join(c.name for c in channels)}")
     a, g = len(acc), len(gyro)
     names = [channels[i].name for i in acc] + [f"slog_diff_{channels[i].name}" for i in acc]
     names += [f"slog_{channels[i].name}" for i in gyro]

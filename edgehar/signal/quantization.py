@@ -20,9 +20,7 @@ class QuantParams:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale) and self.scale > 0 and -128 <= self.zero_point <= 127):
-            raise ValueError(
-                f"scale {self.scale}, zero_point {self.zero_point}: expected scale > 0, -128..127"
-            )
+            raise ValueError(f"scale {self.scale}, zero_point {self.zero_point}: expected scale > 0, -128..127")
 
     def quantize(self, x: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return int8 of the same shape: ``clip(rint(x * (1/scale)) + zero_point, -128, 127)``, in float32."""

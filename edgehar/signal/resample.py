@@ -50,7 +50,7 @@ class LinearResampler:
         if not (step > 0).all():
             row = int(np.argmin(step > 0))
             raise ValueError(
-                f"time stamps must increase: {t[row]:.6f} s is followed by {t[row + 1]:.6f} s (row {row + 1} of the chunk)"
+                f"time stamps must increase: {t[row]:.6f} s is followed by {t[row + 1]:.6f} s (row {row + 1})"
             )
         last_index = int(np.floor((t[-1] - self._origin_s) * self.rate_hz + 1e-9))
         grid = self._origin_s + np.arange(self._next, last_index + 1) / self.rate_hz

@@ -1,0 +1,78 @@
+"""What a simulation leaves behind: one trace a recording, and the summary. Plain data, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUMMARY_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of one activity as the device announced it.
+
+    Attributes:
+        label: index into the head's labels.
+        start_s, end_s: from the first decision of the stretch to the first decision of the next (or the end of the
+            recording), on the recording's own clock.
+    """
+
+    label: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingTrace:
+    """Everything the device said about one recording. Label indices are those of the head; -1 is "none".
+
+    Attributes:
+        recording: name of the recording.
+        subject: who wore the device.
+        rate_hz: samples a second.
+        sample_labels: ``[T]`` int16 truth per sample mapped to the head's labels, -1 unlabelled or not a class of
+            the model; None when the recording has no labels.
+        starts: ``[N]`` int64 first sample of each window; decision i comes with sample ``starts[i] + window - 1``.
+        truth: ``[N]`` int16 label of the window when all its samples agree, else -1 (streamed, not scored).
+        decisions: ``[N]`` int16 decided label after smoothing.
+        probabilities: ``[N, K]`` float32 after softmax and smoothing.
+        outputs: ``[N, K]`` int8 raw output of the interpreter.
+        baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
+        events: what the device announced, in order.
+        invalid_samples: NaN or infinite values replaced by the last good ones.
+    """
+
+    recording: str
+    subject: str
+    rate_hz: float
+    sample_labels: NDArray[np.int16] | None
+    starts: NDArray[np.int64]
+    truth: NDArray[np.int16]
+    decisions: NDArray[np.int16]
+    probabilities: NDArray[np.float32]
+    outputs: NDArray[np.int8]
+    baseline: NDArray[np.int16] | None
+    events: tuple[Event, ...]
+    invalid_samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class SimulationResult:
+    """One run of one bundle on one engine over some recordings.
+
+    Attributes:
+        summary: the versioned ``summary.json`` (schema: ``device_sim/schemas/summary.schema.json``).
+        traces: one a recording, for the timeline of the report.
+        labels: the head's labels, in order.
+        window, hop: in samples.
+    """
+
+    summary: dict[str, Any]
+    traces: tuple[RecordingTrace, ...]
+    labels: tuple[str, ...]
+    window: int
+    hop: int
