@@ -1,0 +1,51 @@
+"""Random changes to raw windows: another way to wear the device, another gain, another pace. numpy, vectorised."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.recording import Channel
+from edgehar.training.config import Augmentation
+
+F32 = NDArray[np.float32]
+
+
+def triads(channels: tuple[Channel, ...]) -> list[tuple[int, int, int]]:
+    """Return the column triples of the sensors that have x, y and z, which one rotation turns together."""
+    by_sensor: dict[str, dict[str, int]] = {}
+    for i, channel in enumerate(channels):
+        by_sensor.setdefault(channel.sensor, {})[channel.axis] = i
+    return [(a["x"], a["y"], a["z"]) for a in by_sensor.values() if {"x", "y", "z"} <= set(a)]
+
+
+def rotations(count: int, largest_deg: float, rng: np.random.Generator) -> F32:
+    """Return ``[count, 3, 3]`` rotations about random axes by up to ``largest_deg``.
+
+    Source: Rodrigues' rotation formula, ``R = I + sin(a) K + (1 - cos(a)) K²``.
+    """
+    axis = rng.normal(size=(count, 3))
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    angle = np.radians(rng.uniform(-largest_deg, largest_deg, count))[:, None, None]
+    x, y, z = axis.T
+    zero = np.zeros(count)
+    k = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(count, 3, 3)
+    matrices: F32 = (np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)).astype(np.float32)
+    return matrices
+
+
+def augment(windows: F32, channels: tuple[Channel, ...], settings: Augmentation, rng: np.random.Generator) -> F32:
+    """Return changed copies of raw windows ``[N, T, C]``, in the same units."""
+    out = np.array(windows, np.float32)
+    count = len(out)
+    if settings.rotation_deg:
+        matrix = rotations(count, settings.rotation_deg, rng)
+        for triad in triads(channels):
+            out[..., triad] = out[..., triad] @ matrix
+    if settings.scale:
+        out *= rng.uniform(1 - settings.scale, 1 + settings.scale, (count, 1, 1)).astype(np.float32)
+    gyro = [i for i, c in enumerate(channels) if c.sensor == "gyro"]
+    if settings.sensor_dropout and gyro:
+        kept = rng.random((count, 1, 1)) >= settings.sensor_dropout
+        out[..., gyro] *= kept
+    return out

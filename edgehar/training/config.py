@@ -1,0 +1,143 @@
+"""What a training run is told, as one frozen dataclass; TOML and ``--set`` become typed values here, once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgehar.errors import ConfigError
+
+HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to raw windows, before the front end. No added noise: it buries the micro-motion slog lifts."""
+
+    rotation_deg: float = 15.0  # largest rotation of the device's axes
+    scale: float = 0.1  # gain of acc and gyro drawn from 1 ± scale
+    shift: int = 64  # a window moves by up to half of this many samples, within its activity
+    time_warp: float = 0.0  # speed drawn from 1 ± time_warp
+    sensor_dropout: float = 0.0  # chance that a window loses its gyro
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Every field has a default; unknown keys in a file fail."""
+
+    dataset: str = "hapt"
+    labels: tuple[str, ...] = HAR_LABELS  # the classes, in order; other labels are left out
+    test_subjects: tuple[str, ...] = ()  # held out from everything; () = the data set's official ones
+    validation_subjects: int = 2  # people taken out of the training people, for curves and early stopping
+    window: int = 128  # samples
+    hop: int = 64  # samples
+    model: str = "ds_cnn"
+    model_options: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's Config
+    seed: int = 0
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 4e-3  # peak of warm-up + cosine
+    weight_decay: float = 5e-3
+    warmup: float = 0.05  # share of the steps
+    label_smoothing: float = 0.1
+    average_decay: float = 0.995  # of the exponential moving average of the weights, which is what is kept
+    early_stop_patience: int = 0  # epochs without a better validation macro-F1; 0 = never stop early
+    augmentation: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        limits = {
+            "window": (8, 100_000), "hop": (1, 100_000), "epochs": (1, 100_000), "batch_size": (2, 1_000_000),
+            "validation_subjects": (0, 10_000), "early_stop_patience": (0, 100_000), "label_smoothing": (0, 0.99),
+            "average_decay": (0, 0.99999), "warmup": (0, 1), "learning_rate": (1e-9, 10), "weight_decay": (0, 10),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} is {value}, expected {low} to {high}")
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ConfigError(f"labels are {list(self.labels)}, expected at least two different ones")
+        if self.early_stop_patience and not self.validation_subjects:
+            raise ConfigError("early_stop_patience needs validation_subjects >= 1: test people may not decide when")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return dataclasses.asdict(self)
+
+
+def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given: Any) -> TrainConfig:
+    """Return the defaults, changed by a TOML file, then by ``given``, then by ``key=value`` overrides.
+
+    A key inside a table is written with a dot: ``augmentation.rotation_deg=30``.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, a key is unknown (the nearest is named), a value is wrong.
+    """
+    data: dict[str, Any] = {}
+    if path is not None:
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    data |= {k: v for k, v in given.items() if v is not None}
+    for item in overrides:
+        _override(data, item)
+    config: TrainConfig = from_mapping(TrainConfig, data, str(path) if path else "config")
+    return config
+
+
+def _override(data: dict[str, Any], item: str) -> None:
+    key, separator, text = item.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {item!r}: expected key=value")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *tables, name = key.split(".")
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"--set {item!r}: {table!r} is not a table")
+    data[name] = value
+
+
+def from_mapping(cls: type, data: Mapping[str, Any], where: str) -> Any:
+    """Build a frozen dataclass from plain data, checking keys and types.
+
+    Raises:
+        ConfigError: unknown key (with the nearest accepted one) or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    accepted = [f.name for f in dataclasses.fields(cls)]
+    values = {}
+    for key, value in data.items():
+        if key not in accepted:
+            near = difflib.get_close_matches(key, accepted, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: unknown key {key!r}{hint} Accepted: {', '.join(accepted)}")
+        values[key] = _typed(hints[key], value, f"{where}: {key}")
+    return cls(**values)
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return from_mapping(typing.cast(type, kind), value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) == len(value):
+            return tuple(_typed(k, v, where) for k, v in zip(kinds, value, strict=True))
+    scalar = origin or kind
+    if scalar is float and type(value) is int:
+        return float(value)
+    if type(value) is scalar or (scalar is Mapping and isinstance(value, Mapping)):
+        return value
+    raise ConfigError(f"{where} is {value!r}, expected {getattr(scalar, '__name__', scalar)}")

@@ -1,0 +1,197 @@
+"""Train: recordings in, run folder out. Lightning runs the loop."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader, TensorDataset
+
+from edgehar.datasets import DATASETS, load_dataset
+from edgehar.datasets.splits import Split, official_split, select
+from edgehar.errors import ConfigError, UsageError
+from edgehar.files import write_atomic
+from edgehar.models import count_parameters
+from edgehar.recording import Recording
+from edgehar.signal import FrontEnd, default_front_end
+from edgehar.training.baseline import best_device, compute_baseline, device_name, predict, save_baseline
+from edgehar.training.config import TrainConfig
+from edgehar.training.curves import draw_curves, read_history
+from edgehar.training.metrics import score
+from edgehar.training.module import HarModule
+from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_json, write_run
+from edgehar.training.windows import TrainingBatches, scored_windows
+
+CONFIG_FILE = "config.json"
+RUN_FILES = {CONFIG_FILE, "checkpoints", "csv", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
+             "learning_curves.png", "weights.safetensors"}  # fmt: skip
+PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
+
+
+class _SetEpoch(pl.Callback):
+    """Tells the batches which epoch they belong to, also after a resume."""
+
+    def __init__(self, batches: TrainingBatches) -> None:
+        self._batches = batches
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del pl_module
+        self._batches.epoch = trainer.current_epoch
+
+
+def make_split(config: TrainConfig, recordings: Sequence[Recording]) -> Split:
+    """Return who trains, validates and is held out: by subject, test people official unless the config names them."""
+    test = config.test_subjects or DATASETS[config.dataset].test_subjects
+    if not test:
+        raise ConfigError(f"data set {config.dataset!r} has no official test people; name them in test_subjects")
+    return official_split(recordings, test, config.validation_subjects, config.seed)
+
+
+def fit_front_end(config: TrainConfig, recordings: Sequence[Recording]) -> FrontEnd:
+    """Return the default front end with standardization fitted on the training windows of ``recordings``."""
+    raw = default_front_end(recordings[0].channels)
+    features, _ = scored_windows(recordings, raw, config)
+    return raw.fitted(features.reshape(-1, raw.width))
+
+
+def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: bool = True) -> TrainedRun:
+    """Train as ``config`` says and write the run folder ``out``.
+
+    The kept weights are the last epoch's average (or, with early stopping, those at the stop); test people decide
+    nothing. On the CPU the same config and seed give the same weights, also across an interruption and resume.
+
+    Args:
+        config: what to do.
+        out: the run folder; must not hold a finished run unless that is to be kept (it is refused).
+        resume: go on from ``out/checkpoints/last.ckpt``.
+        progress: show Lightning's progress bar.
+
+    Raises:
+        UsageError: ``out`` holds another run, or there is nothing to resume.
+        DataError: the data set is missing or does not fit the config.
+        KeyboardInterrupt: stopped by the user; the last epoch's checkpoint is there to resume from.
+    """
+    _check_out(out, resume)
+    started = time.monotonic()
+    recordings = load_dataset(config.dataset)
+    split = make_split(config, recordings)
+    training = select(recordings, split.train_subjects)
+    front_end = fit_front_end(config, training)
+    torch.manual_seed(config.seed)
+    network = build_network(config, front_end.width)
+    batches = TrainingBatches(training, front_end, config)
+    module = HarModule(network, config, len(batches) * config.epochs)
+    validation = _validation_loader(recordings, split, front_end, config)
+    write_json(out / CONFIG_FILE, config.to_dict())
+    _fit(module, batches, validation, out, config, resume=resume, progress=progress)
+
+    network = module.averaged.module.cpu().eval()
+    held_out = select(recordings, split.test_subjects)
+    baseline = compute_baseline(network, front_end, config, held_out)
+    save_baseline(out, baseline)
+    metrics: dict[str, Any] = {"test": baseline.scores.to_dict()}
+    if validation is not None:
+        features, truth = (t.numpy() for t in validation.dataset.tensors)
+        decided = predict(network, features, torch.device("cpu")).argmax(axis=1)
+        metrics["validation"] = score(truth, decided, len(config.labels)).to_dict()
+    history = read_history(out / "history.csv")
+    title = f"{config.model} on {config.dataset}, seed {config.seed}"
+    draw_curves(history, title, out / "learning_curves.png")
+    record = {
+        "config": config.to_dict(),
+        "split": {name: list(getattr(split, name)) for name in split.__dataclass_fields__},
+        "front_end": front_end.to_dict(),
+        "channels": [{"name": c.name, "unit": c.unit, "frame": c.frame} for c in recordings[0].channels],
+        "rate_hz": recordings[0].rate_hz,
+        "data": {"source": recordings[0].source, "licence": recordings[0].licence},
+        "parameters": count_parameters(network),
+        "total_stride": network.total_stride,
+        "epochs_run": module.current_epoch,
+        "training_windows": len(batches) * config.batch_size,
+        "metrics": metrics,
+        "baseline_device": baseline.device,
+        "training_device": device_name(best_device()),
+        "training_s": round(time.monotonic() - started, 1),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+    write_run(out, network, record)
+    return open_run(out)
+
+
+def _check_out(out: Path, resume: bool) -> None:
+    """Refuse a folder that holds something else; a run that was killed before its first checkpoint starts over."""
+    checkpoint = out / "checkpoints" / "last.ckpt"
+    if (out / "run.json").exists():
+        raise UsageError(f"{out}: holds a finished run, which is kept; choose another --out")
+    if resume and not checkpoint.is_file():
+        raise UsageError(f"{out}: nothing to resume ({checkpoint.name} is not there); train without --resume")
+    if not resume and checkpoint.exists():
+        raise UsageError(f"{out}: holds an unfinished run; go on with --resume {out}, or choose another --out")
+    strangers = sorted({p.name for p in out.iterdir()} - RUN_FILES) if out.is_dir() else []
+    if strangers:
+        raise UsageError(f"{out}: holds {strangers[0]!r}, so it is not a run folder; choose another --out")
+
+
+def _validation_loader(
+    recordings: Sequence[Recording], split: Split, front_end: FrontEnd, config: TrainConfig
+) -> DataLoader[Any] | None:
+    if not split.validation_subjects:
+        return None
+    features, truth = scored_windows(select(recordings, split.validation_subjects), front_end, config)
+    tensors = TensorDataset(torch.from_numpy(features), torch.from_numpy(truth.astype(np.int64)))
+    return DataLoader(tensors, batch_size=1024)
+
+
+def _fit(
+    module: HarModule,
+    batches: TrainingBatches,
+    validation: DataLoader[Any] | None,
+    out: Path,
+    config: TrainConfig,
+    *,
+    resume: bool,
+    progress: bool,
+) -> None:
+    checkpoints = out / "checkpoints"
+    keep_last = ModelCheckpoint(
+        checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+    callbacks: list[pl.Callback] = [_SetEpoch(batches), keep_last]
+    if config.early_stop_patience:
+        callbacks.append(EarlyStopping("validation_macro_f1", mode="max", patience=config.early_stop_patience))
+    table = CSVLogger(out, name="", version="csv", flush_logs_every_n_steps=10_000)
+    board = TensorBoardLogger(out, name="", version="tensorboard", default_hp_metric=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # Lightning recommends loader workers (the batches are made in this process) and warns that a resumed run's
+        # checkpoint folder is not empty, which is what a resumed run's folder is.
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = pl.Trainer(
+            accelerator="auto",
+            devices=1,
+            max_epochs=config.epochs,
+            logger=[table, board],
+            callbacks=callbacks,
+            deterministic="warn",
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000,
+        )
+        checkpoint = checkpoints / "last.ckpt" if resume else None
+        trainer.fit(module, batches, validation, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    write_atomic(out / "history.csv", (out / "csv" / "metrics.csv").read_bytes())
+    shutil.rmtree(out / "csv")

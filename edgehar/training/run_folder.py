@@ -1,0 +1,109 @@
+"""A run folder: what a training leaves behind, and how it is opened again.
+
+::
+
+    RUN/
+      run.json              config, seed, split, front end, metrics, versions; written last: its presence means "done"
+      weights.safetensors   the averaged weights
+      learning_curves.png   loss and accuracy against epochs
+      history.csv           the same as numbers
+      tensorboard/          the same for TensorBoard
+      baseline.npz .json    full-precision logits on the held-out recordings, and the device they come from
+      checkpoints/last.ckpt what ``--resume`` starts from
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import nn
+
+from edgehar.datasets.splits import Split
+from edgehar.errors import DataError, UsageError
+from edgehar.files import write_atomic
+from edgehar.models import model_entry
+from edgehar.signal import FrontEnd
+from edgehar.training.config import TrainConfig, from_mapping
+
+RUN_SCHEMA_VERSION = 1
+MAX_RUN_JSON_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """A finished training.
+
+    Attributes:
+        path: the run folder.
+        config: as resolved.
+        split: who was trained on, validated on, held out.
+        front_end: fitted on the training people.
+        network: the averaged weights, in eval mode, on the CPU.
+        record: the whole of ``run.json``.
+    """
+
+    path: Path
+    config: TrainConfig
+    split: Split
+    front_end: FrontEnd
+    network: nn.Module
+    record: Mapping[str, Any]
+
+
+def build_network(config: TrainConfig, features: int) -> nn.Module:
+    """Return the untrained network that ``config`` describes.
+
+    Raises:
+        ConfigError: unknown model or model option, or a window the model cannot take.
+    """
+    entry = model_entry(config.model)
+    options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
+    return entry.build(options, config.window, features, len(config.labels))
+
+
+def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None:
+    """Write the weights, then ``run.json`` that says the run is complete."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomic(path / "weights.safetensors", safetensors.torch.save(weights))
+    write_json(path / "run.json", {"schema_version": RUN_SCHEMA_VERSION, **record})
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write indented JSON, atomically."""
+    write_atomic(path, (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def open_run(path: Path) -> TrainedRun:
+    """Open a finished run folder.
+
+    Raises:
+        UsageError: it is not a run folder, or its training has not finished.
+        DataError: a file is damaged.
+    """
+    file = path / "run.json"
+    if not file.is_file():
+        if (path / "checkpoints").is_dir():
+            raise UsageError(f"{path}: this training has not finished; finish it with: edgehar train --resume {path}")
+        raise UsageError(f"{path}: not a run folder (no run.json); make one with: edgehar train --out {path}")
+    try:
+        if file.stat().st_size > MAX_RUN_JSON_BYTES:
+            raise ValueError(f"{file.stat().st_size} bytes, expected at most {MAX_RUN_JSON_BYTES}")
+        record = json.loads(file.read_text("utf-8"))
+        if record["schema_version"] != RUN_SCHEMA_VERSION:
+            raise ValueError(f"schema_version {record['schema_version']!r}, expected {RUN_SCHEMA_VERSION}")
+        config: TrainConfig = from_mapping(TrainConfig, record["config"], str(file))
+        split = Split(**{k: tuple(v) for k, v in record["split"].items()})
+        front_end = FrontEnd.from_dict(record["front_end"])
+        network = build_network(config, front_end.width)
+        weights = safetensors.torch.load((path / "weights.safetensors").read_bytes())
+        network.load_state_dict(weights)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: damaged run folder ({type(error).__name__}: {reason}); train it again") from None
+    network.eval()
+    return TrainedRun(path, config, split, front_end, network, record)
