@@ -1,0 +1,45 @@
+"""Data sets by name: each a function that yields recordings. numpy only at import.
+
+A data set is one file here and one line in ``DATASETS``.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from edgehar.datasets.dataset import Dataset
+from edgehar.datasets.hapt import HAPT
+from edgehar.datasets.uci_har import UCI_HAR
+from edgehar.errors import UsageError
+from edgehar.recording import Recording
+
+__all__ = ["DATASETS", "Dataset", "find_dataset", "load_dataset"]
+
+DATASETS: dict[str, Dataset] = {
+    "hapt": HAPT,
+    "uci_har": UCI_HAR,
+}
+
+
+def find_dataset(name: str) -> Dataset:
+    """Return what is known about the data set ``name``.
+
+    Raises:
+        UsageError: there is none of this name; lists the known ones and the nearest.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), DATASETS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"there is no data set {name!r}; known ones: {', '.join(DATASETS)}{hint}")
+
+
+def load_dataset(name: str) -> tuple[Recording, ...]:
+    """Return all recordings of the data set ``name``.
+
+    Raises:
+        UsageError: there is none of this name.
+        DataError: its data are not on this machine, or damaged.
+        MissingExtraError: they come with an install extra that is not there.
+    """
+    return find_dataset(name).load()
