@@ -14,7 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -48,6 +48,15 @@ class _SetEpoch(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         del pl_module
         self._batches.epoch = trainer.current_epoch
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's bar without the logger's version, which says nothing here."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        metrics: dict[str, Any] = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 def make_split(config: TrainConfig, recordings: Sequence[Recording]) -> Split:
@@ -92,7 +101,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
     network = build_network(config, front_end.width)
     batches = TrainingBatches(training, front_end, config)
     module = HarModule(network, config, len(batches) * config.epochs)
-    validation = _validation_loader(recordings, split, front_end, config)
+    validation = _validation_windows(recordings, split, front_end, config)
     write_json(out / CONFIG_FILE, config.to_dict())
     _fit(module, batches, validation, out, config, resume=resume, progress=progress)
 
@@ -102,7 +111,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
     save_baseline(out, baseline)
     metrics: dict[str, Any] = {"test": baseline.scores.to_dict()}
     if validation is not None:
-        features, truth = (t.numpy() for t in validation.dataset.tensors)
+        features, truth = (t.numpy() for t in validation.tensors)
         decided = predict(network, features, torch.device("cpu")).argmax(axis=1)
         metrics["validation"] = score(truth, decided, len(config.labels)).to_dict()
     history = read_history(out / "history.csv")
@@ -143,20 +152,19 @@ def _check_out(out: Path, resume: bool) -> None:
         raise UsageError(f"{out}: holds {strangers[0]!r}, so it is not a run folder; choose another --out")
 
 
-def _validation_loader(
+def _validation_windows(
     recordings: Sequence[Recording], split: Split, front_end: FrontEnd, config: TrainConfig
-) -> DataLoader[Any] | None:
+) -> TensorDataset | None:
     if not split.validation_subjects:
         return None
     features, truth = scored_windows(select(recordings, split.validation_subjects), front_end, config)
-    tensors = TensorDataset(torch.from_numpy(features), torch.from_numpy(truth.astype(np.int64)))
-    return DataLoader(tensors, batch_size=1024)
+    return TensorDataset(torch.from_numpy(features), torch.from_numpy(truth.astype(np.int64)))
 
 
 def _fit(
     module: HarModule,
     batches: TrainingBatches,
-    validation: DataLoader[Any] | None,
+    validation: TensorDataset | None,
     out: Path,
     config: TrainConfig,
     *,
@@ -168,6 +176,8 @@ def _fit(
         checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     callbacks: list[pl.Callback] = [_SetEpoch(batches), keep_last]
+    if progress:
+        callbacks.append(_ProgressBar())
     if config.early_stop_patience:
         callbacks.append(EarlyStopping("validation_macro_f1", mode="max", patience=config.early_stop_patience))
     table = CSVLogger(out, name="", version="csv", flush_logs_every_n_steps=10_000)
@@ -190,7 +200,8 @@ def _fit(
             log_every_n_steps=1_000_000,
         )
         checkpoint = checkpoints / "last.ckpt" if resume else None
-        trainer.fit(module, batches, validation, ckpt_path=checkpoint, weights_only=True)
+        loader = DataLoader(validation, batch_size=1024) if validation else None
+        trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     write_atomic(out / "history.csv", (out / "csv" / "metrics.csv").read_bytes())

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from edgehar.training.config import TrainConfig
+
+TensorList = tuple[Tensor, ...] | list[Tensor]
+
+
+def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
+    """Exponential moving average whose memory grows with the steps taken, so that short runs are averaged too.
+
+    Source: the decay ``min(decay, (1 + n) / (10 + n))`` after n updates, as TensorFlow's ExponentialMovingAverage.
+    """
+
+    @torch.no_grad()
+    def update(averaged: TensorList, current: TensorList, updates: Tensor | int) -> None:
+        n = int(updates)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:  # batch norm's step counter
+                mean.copy_(value)
+
+    return update
 
 
 class HarModule(pl.LightningModule):
@@ -20,9 +42,7 @@ class HarModule(pl.LightningModule):
         super().__init__()
         self.network = network
         # Batch norm's statistics are averaged with the weights they belong to.
-        self.averaged = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True
-        )
+        self.averaged = AveragedModel(network, multi_avg_fn=_moving_average(config.average_decay), use_buffers=True)
         self.config = config
         self.total_steps = total_steps
         self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)

@@ -1,0 +1,80 @@
+"""``edgehar train``: config in, run folder out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("train", help="train a model and write a run folder", description=__doc__)
+    parser.add_argument("--model", help="architecture (default: ds_cnn)")
+    parser.add_argument("--dataset", help="data set (default: hapt)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file; keys as in the documentation")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key; repeatable")
+    parser.add_argument("--seed", type=int, help="random seed (default: 0)")
+    parser.add_argument("--epochs", type=int, help="passes over the training windows")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, metavar="RUN", help="new run folder")
+    where.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run, as it was configured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run's record as JSON")
+
+
+def run_table(path: Path, record: Mapping[str, Any]) -> Table:
+    """Return what a finished training has to show, as a rich table."""
+    from rich.table import Table
+
+    config, metrics = record["config"], record["metrics"]
+    table = Table(title=f"{config['model']} on {config['dataset']}, seed {config['seed']}", show_header=False)
+    rows = {
+        "run folder": str(path),
+        "parameters": f"{record['parameters']:,}",
+        "trained on": f"{len(record['split']['train_subjects'])} people, {record['training_windows']:,} windows, "
+        f"{record['epochs_run']} epochs, {record['training_s']:.0f} s on {record['training_device']}",
+        "held-out people": f"{_scores(metrics['test'])} ({', '.join(record['split']['test_subjects'])})",
+    }
+    if "validation" in metrics:
+        rows["validation people"] = _scores(metrics["validation"])
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _scores(scores: Mapping[str, Any]) -> str:
+    return (
+        f"{100 * scores['accuracy']:.2f} % of {scores['windows']:,} windows, macro-F1 {100 * scores['macro_f1']:.2f} %"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and print the result."""
+    from rich.console import Console
+
+    from edgehar.cli.output import write_json
+    from edgehar.errors import UsageError
+    from edgehar.training.config import TrainConfig, from_mapping, load_config
+    from edgehar.training.fit import CONFIG_FILE, train
+
+    if args.resume:
+        file = args.resume / CONFIG_FILE
+        if not file.is_file():
+            raise UsageError(f"{args.resume}: not a run folder (no {CONFIG_FILE}); start one with --out")
+        if args.set or args.config or args.model or args.dataset or args.seed is not None or args.epochs is not None:
+            raise UsageError("--resume goes on as the run was configured; it takes no --config, --set, --model, ...")
+        config: TrainConfig = from_mapping(TrainConfig, json.loads(file.read_text("utf-8")), str(file))
+    else:
+        given = {name: getattr(args, name) for name in ("model", "dataset", "seed", "epochs")}
+        config = load_config(args.config, args.set, **given)
+    trained = train(config, args.resume or args.out, resume=bool(args.resume), progress=sys.stderr.isatty())
+    Console().print(run_table(trained.path, trained.record))
+    if args.json:
+        write_json(args.json, trained.record)
+    return 0

@@ -1,0 +1,69 @@
+"""``edgehar zoo``: the small trained bundles that ship with the package."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("zoo", help="list the bundles that ship with the package", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="one row a bundle")
+    listing.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+
+
+def zoo_rows() -> list[dict[str, Any]]:
+    """Return one plain record a bundle; opening verifies every file."""
+    from edgehar.bundle import ZOO_PREFIX, Bundle, zoo_names
+
+    rows = []
+    for name in zoo_names():
+        manifest = Bundle.open(ZOO_PREFIX + name).manifest
+        rows.append(
+            {
+                "name": name,
+                "bundle": ZOO_PREFIX + name,
+                "model": manifest.model["name"],
+                "parameters": manifest.model["parameters"],
+                "macs": manifest.model["macs"],
+                "model_bytes": manifest.files["model_i8.tflite"].bytes,
+                "bundle_bytes": sum(entry.bytes for entry in manifest.files.values()),
+                "labels": [list(head.labels) for head in manifest.heads],
+                "accuracy": manifest.provenance["verification"]["int8_accuracy"],
+                "macro_f1": manifest.provenance["verification"]["int8_macro_f1"],
+                "data": manifest.provenance["data"]["dataset"],
+                "command": manifest.provenance["command"],
+            }
+        )
+    return rows
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgehar.cli.output import write_json
+
+    rows = zoo_rows()
+    table = Table(title="bundles in the package")
+    for column in ("bundle", "model", "parameters", "MACs", "int8 .tflite", "held-out accuracy", "macro-F1", "data"):
+        table.add_column(column, justify="left" if column in ("bundle", "model", "data") else "right")
+    for row in rows:
+        table.add_row(
+            row["bundle"],
+            row["model"],
+            f"{row['parameters']:,}",
+            f"{row['macs']:,}",
+            f"{row['model_bytes']:,} B",
+            f"{100 * row['accuracy']:.2f} %",
+            f"{100 * row['macro_f1']:.2f} %",
+            row["data"],
+        )
+    Console().print(table)
+    if args.json:
+        write_json(args.json, rows)
+    return 0
