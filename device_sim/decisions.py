@@ -1,0 +1,261 @@
+"""From int8 logits to an activity and its events: softmax, smoothing, debounce.
+
+State with ``update`` and ``reset``. One update takes the logits of one decision or of many; how a stream is cut into
+updates changes no bit, because every step is written as float64 operations in a fixed order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.results import Event
+from edgehar.bundle import DecisionSpec, Head
+from edgehar.errors import BundleError
+
+F64 = NDArray[np.float64]
+
+
+class Softmax:
+    """Probabilities of int8 logits, through a table of the 256 differences two int8 can have."""
+
+    def __init__(self, scale: float) -> None:
+        self._table = np.array([math.exp(-scale * difference) for difference in range(256)])
+
+    def __call__(self, outputs: NDArray[np.int8]) -> F64:
+        """Return probabilities ``[N, K]`` of int8 logits ``[N, K]``; the zero point cancels."""
+        wide = outputs.astype(np.intp)
+        powers: F64 = self._table[wide.max(axis=1, keepdims=True) - wide]
+        return powers / _row_sums(powers)
+
+
+def softmax(logits: NDArray[np.float32]) -> F64:
+    """Return probabilities ``[N, K]`` of real logits ``[N, K]`` (the full-precision model's)."""
+    powers: F64 = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return powers / _row_sums(powers)
+
+
+def _row_sums(x: F64) -> F64:
+    total = x[:, 0].copy()
+    for column in range(1, x.shape[1]):  # numpy's own sum adds in an order that depends on the array's shape
+        total += x[:, column]
+    return total[:, None]
+
+
+class Smoothing(Protocol):
+    """Mixes the probabilities of a decision with those before it."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+        ...
+
+    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+        """Return labels ``[N]`` and smoothed probabilities ``[N, K]`` of the next ``[N, K]``."""
+        ...
+
+
+class NoSmoothing:
+    """The most probable activity of the window alone; the first of equals."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+        """Return labels and the probabilities as they are."""
+        return probabilities.argmax(axis=1).astype(np.int16), probabilities
+
+
+class EmaSmoothing:
+    """Exponential moving average: ``p = strength * p + (1 - strength) * new``; starts with the first decision.
+
+    Source: Brown, Statistical Forecasting for Inventory Control (1959), simple exponential smoothing.
+    """
+
+    def __init__(self, strength: float) -> None:
+        if not 0 <= strength < 1:
+            raise BundleError(f"decision smoothing ema: strength is {strength}, expected 0 <= strength < 1")
+        self.strength = strength
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._mean: F64 | None = None
+
+    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+        """Return labels and averaged probabilities."""
+        out = np.empty_like(probabilities)
+        fresh = probabilities * (1.0 - self.strength)
+        mean = self._mean
+        for i in range(len(out)):
+            mean = probabilities[i] if mean is None else mean * self.strength + fresh[i]
+            out[i] = mean
+        if mean is not None:
+            self._mean = mean.copy()
+        return out.argmax(axis=1).astype(np.int16), out
+
+
+class MajoritySmoothing:
+    """Vote of the last ``strength`` windows; of equals, the one voted for last. Probabilities are vote shares."""
+
+    def __init__(self, strength: float) -> None:
+        if strength != int(strength) or strength < 1 or int(strength) % 2 == 0:
+            raise BundleError(f"decision smoothing majority: strength is {strength}, expected an odd number of votes")
+        self._votes: deque[int] = deque(maxlen=int(strength))
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._votes.clear()
+
+    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+        """Return labels and vote shares."""
+        labels = np.empty(len(probabilities), np.int16)
+        shares = np.zeros_like(probabilities)
+        for i, vote in enumerate(probabilities.argmax(axis=1).tolist()):
+            self._votes.append(vote)
+            counts = Counter(reversed(self._votes))  # newest first, and most_common keeps that order among equals
+            labels[i] = counts.most_common(1)[0][0]
+            for label, count in counts.items():
+                shares[i, label] = count / len(self._votes)
+        return labels, shares
+
+
+SMOOTHINGS: dict[str, type[NoSmoothing] | type[EmaSmoothing] | type[MajoritySmoothing]] = {
+    "none": NoSmoothing,
+    "ema": EmaSmoothing,
+    "majority": MajoritySmoothing,
+}
+
+
+def make_smoothing(spec: DecisionSpec) -> Smoothing:
+    """Return the smoothing a bundle asks for, with no past.
+
+    Raises:
+        BundleError: unknown, or a strength it does not take.
+    """
+    if spec.smoothing not in SMOOTHINGS:
+        raise BundleError(f"decision smoothing {spec.smoothing!r}, expected {', '.join(SMOOTHINGS)}")
+    return SMOOTHINGS[spec.smoothing](spec.strength)
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionBatch:
+    """Consecutive decisions of a device.
+
+    Attributes:
+        starts: ``[N]`` int64 first sample of each window.
+        outputs: ``[N, K]`` int8 raw logits.
+        probabilities: ``[N, K]`` float32 after smoothing.
+        labels: ``[N]`` int16.
+        ended: (decision, event) for each decision that ended an event by announcing the next.
+    """
+
+    starts: NDArray[np.int64]
+    outputs: NDArray[np.int8]
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int16]
+    ended: tuple[tuple[int, Event], ...]
+
+
+class Debounce:
+    """Stretches of one label: a new one is announced after ``min_decisions`` equal decisions in a row.
+
+    An event starts with the first decision of its stretch and ends where the next event starts.
+
+    Attributes:
+        label: the announced one; None before the first.
+        settled: the last decision was the announced label, so that an equal one changes nothing.
+    """
+
+    def __init__(self, min_decisions: int) -> None:
+        if min_decisions < 1:
+            raise BundleError(f"decision min_decisions is {min_decisions}, expected at least 1")
+        self.min_decisions = min_decisions
+        self.reset()
+
+    def reset(self) -> None:
+        """No event is open."""
+        self.label: int | None = None
+        self.settled = True
+        self._start_s = 0.0
+        self._candidate = -1
+        self._candidate_start_s = 0.0
+        self._count = 0
+
+    def update(self, label: int, time_s: float) -> Event | None:
+        """Take a decision made at ``time_s``; returns the event it ended, if it did."""
+        if label == self.label:
+            self.settled = True
+            return None
+        if self.settled or label != self._candidate:
+            self._candidate, self._candidate_start_s, self._count = label, time_s, 0
+            self.settled = False
+        self._count += 1
+        if self._count < self.min_decisions:
+            return None
+        ended = self.close(self._candidate_start_s)
+        self.label, self._start_s, self.settled = label, self._candidate_start_s, True
+        return ended
+
+    def close(self, time_s: float) -> Event | None:
+        """Return the open event as ended at ``time_s``; None if nothing was announced yet."""
+        return None if self.label is None else Event(self.label, self._start_s, time_s)
+
+
+class Decisions:
+    """The decision stage of one head: softmax, smoothing, debounce.
+
+    Args:
+        head: labels and logit scale; one label a logit, exclusive.
+        spec: smoothing and debounce.
+        window: samples; decision ``start`` is made at sample ``start + window - 1``.
+        rate_hz: samples a second.
+
+    Raises:
+        BundleError: the head is not a choice of one label, or the specification is out of range.
+    """
+
+    def __init__(self, head: Head, spec: DecisionSpec, window: int, rate_hz: float) -> None:
+        if head.kind == "multilabel" or len(head.labels) < 2:
+            raise BundleError(
+                f"head {head.name!r} is {head.kind} with {len(head.labels)} labels; the decision stage takes heads "
+                "that choose one of two or more labels"
+            )
+        self._softmax = Softmax(head.quant.scale)
+        self._smoothing = make_smoothing(spec)
+        self._debounce = Debounce(spec.min_decisions)
+        self._window = window
+        self._rate_hz = rate_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._smoothing.reset()
+        self._debounce.reset()
+
+    def update(self, starts: NDArray[np.int64], outputs: NDArray[np.int8]) -> DecisionBatch:
+        """Decide on the next windows: ``starts`` ``[N]`` and logits ``[N, K]``."""
+        labels, probabilities = self._smoothing.update(self._softmax(outputs))
+        return DecisionBatch(starts, outputs, probabilities.astype(np.float32), labels, self._events(starts, labels))
+
+    def _events(self, starts: NDArray[np.int64], labels: NDArray[np.int16]) -> tuple[tuple[int, Event], ...]:
+        ended = []
+        debounce = self._debounce
+        for i, label in enumerate(labels.tolist()):
+            if label == debounce.label and debounce.settled:
+                continue  # nearly all decisions
+            event = debounce.update(label, (int(starts[i]) + self._window - 1) / self._rate_hz)
+            if event is not None:
+                ended.append((i, event))
+        return tuple(ended)
+
+    def finish(self, samples: int) -> Event | None:
+        """Return the open event, ended by the end of the stream after ``samples`` samples."""
+        return self._debounce.close(samples / self._rate_hz)

@@ -1,0 +1,105 @@
+"""ONNX Runtime on one CPU thread, running the QDQ file ``model_i8.onnx``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.engines.protocol import NativeLog, native_stderr_captured, refuse
+from edgehar.bundle import Bundle, Manifest
+from edgehar.errors import EngineError, MissingExtraError
+
+MODEL = "model_i8.onnx"
+TYPES = {"tensor(int8)": "int8", "tensor(float)": "float32"}
+
+
+class OnnxRuntimeEngine:
+    """Runs ``model_i8.onnx``. See :class:`device_sim.engines.protocol.Engine`.
+
+    The file may take and give int8, or real numbers as QDQ files usually do: then the window is dequantized before
+    and the logits quantized after, with the manifest's scales. A session does not tell the scales inside the file,
+    so shapes and types alone are checked here; the golden outputs check the rest.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Load the model and check it against the manifest."""
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            raise MissingExtraError("onnxruntime", "export", "the engine 'onnxruntime'") from None
+        self.version = str(onnxruntime.__version__)
+        model = bundle.read(MODEL)
+        self._model_bytes = len(model)
+        self._manifest = bundle.manifest
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        error: Exception | None = None
+        log = NativeLog()
+        with native_stderr_captured():
+            try:
+                self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            # its exceptions are direct subclasses of Exception, made in C++, with no public base of their own
+            except Exception as caught:
+                error = caught
+        if error is not None:
+            raise refuse("onnxruntime", MODEL, error, log)
+        self._real_in, self._real_out = _check(self._session, bundle.manifest)
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [o.name for o in self._session.get_outputs()]
+        self._run = self._session.run
+        self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))
+
+    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits of each head for ``[window, F]``."""
+        fed = self._manifest.input.dequantize(window) if self._real_in else window
+        try:
+            outputs = self._run(self._outputs, {self._input: fed[None]})
+        except Exception as error:  # as above
+            raise EngineError(f"engine onnxruntime: inference failed: {' '.join(str(error).split())[:300]}") from None
+        if self._real_out:
+            return tuple(h.quant.quantize(o[0]) for h, o in zip(self._manifest.heads, outputs, strict=True))
+        return tuple(o[0] for o in outputs)
+
+    def reset(self) -> None:
+        """Nothing to do: a session keeps no state between runs."""
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Return the model file's size; the Python API does not tell the arena's."""
+        return {"model_bytes": self._model_bytes}
+
+
+def _check(session: object, manifest: Manifest) -> tuple[bool, bool]:
+    """Compare shapes and types with the manifest; returns whether input and outputs are real numbers."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()  # type: ignore[attr-defined]
+    if len(inputs) != 1 or len(outputs) != len(manifest.heads):
+        raise EngineError(
+            f"engine onnxruntime: the model has {len(inputs)} inputs and {len(outputs)} outputs, the manifest says 1 "
+            f"input and {len(manifest.heads)} outputs ({', '.join(h.name for h in manifest.heads)}); "
+            "export the model again"
+        )
+    kinds = [_kind("input", inputs[0], manifest.input_shape)]
+    kinds += [_kind(f"output {h.name!r}", o, (1, len(h.labels))) for h, o in zip(manifest.heads, outputs, strict=True)]
+    if len(set(kinds[1:])) > 1:
+        raise EngineError(f"engine onnxruntime: outputs are of several types ({', '.join(kinds[1:])}), expected one")
+    return kinds[0] == "float32", kinds[1] == "float32"
+
+
+def _kind(role: str, tensor: object, shape: tuple[int, ...]) -> str:
+    found, kind = list(tensor.shape), TYPES.get(tensor.type)  # type: ignore[attr-defined]
+    fits = len(found) == len(shape) and all(
+        not isinstance(n, int) or n == want for n, want in zip(found, shape, strict=True)
+    )  # a name or None stands for any length
+    if not fits or kind is None:
+        raise EngineError(
+            f"engine onnxruntime: the model's {role} is {tensor.type} {found}, "  # type: ignore[attr-defined]
+            f"the manifest says int8 or float32 {list(shape)}; export the model again"
+        )
+    return kind
+
+
+def open_onnxruntime(bundle: Bundle) -> OnnxRuntimeEngine:
+    """Return ONNX Runtime with the bundle's model."""
+    return OnnxRuntimeEngine(bundle)

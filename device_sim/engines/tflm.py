@@ -1,0 +1,85 @@
+"""TensorFlow Lite Micro in Python: the interpreter microcontrollers run, with its reference kernels."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.engines.protocol import check_model, facts_from_details, native_stderr_captured, refuse
+from edgehar.bundle import Bundle
+from edgehar.errors import EngineError, MissingExtraError
+
+MODEL = "model_i8.tflite"
+MIN_ARENA_BYTES = 4 * 2**20  # room to load any HAR model; what it uses of it is in memory_bytes
+
+
+class TflmEngine:
+    """Runs ``model_i8.tflite``. See :class:`device_sim.engines.protocol.Engine`."""
+
+    name = "tflm"
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Load the model and check it against the manifest."""
+        try:
+            from tflite_micro import runtime
+        except ModuleNotFoundError:
+            raise MissingExtraError("tflite-micro", "export", "the engine 'tflm'") from None
+        self.version = importlib.metadata.version("tflite-micro")
+        model = bundle.read(MODEL)
+        self._model_bytes = len(model)
+        if model[4:8] != b"TFL3":
+            raise EngineError(f"engine tflm: {MODEL} is not a TensorFlow Lite model; export the model again")
+        arena = max(10 * len(model), MIN_ARENA_BYTES)
+        heads = range(len(bundle.manifest.heads))
+        error: Exception | None = None
+        with native_stderr_captured() as log:
+            try:
+                self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena)
+                inputs = [facts_from_details(self._interpreter.get_input_details(0))]
+                outputs = [facts_from_details(self._interpreter.get_output_details(i)) for i in heads]
+            # struct.error and TypeError come from its pure-Python reading of damaged flatbuffers
+            except (ValueError, RuntimeError, TypeError, IndexError, struct.error) as caught:
+                error = caught
+        if error is not None:
+            raise refuse("tflm", MODEL, error, log)
+        check_model("tflm", bundle.manifest, inputs, outputs)
+        self._heads = tuple(heads)
+        self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))
+
+    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits of each head for ``[window, F]``."""
+        interpreter = self._interpreter
+        try:
+            interpreter.reset()
+            interpreter.set_input(window[None], 0)
+            interpreter.invoke()
+            return tuple(interpreter.get_output(i)[0] for i in self._heads)
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"engine tflm: inference failed: {' '.join(str(error).split())}") from None
+
+    def reset(self) -> None:
+        """Clear state tensors."""
+        self._interpreter.reset()
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Return the model file's size and what the recording allocator saw of the arena.
+
+        The recording allocator under-reports temporary memory of kernels: a device needs a little more.
+        """
+        with native_stderr_captured() as log:
+            self._interpreter.print_allocations()
+        sizes = {"model_bytes": self._model_bytes}
+        for line in log.lines:
+            match = re.search(r"Arena allocation (total|head|tail) (\d+) bytes", line)
+            if match:
+                sizes[f"arena_recorded_{match[1]}_bytes"] = int(match[2])
+        return sizes
+
+
+def open_tflm(bundle: Bundle) -> TflmEngine:
+    """Return TFLM with the bundle's model."""
+    return TflmEngine(bundle)

@@ -1,0 +1,68 @@
+"""The last feature rows of the stream, always contiguous in memory, in a buffer of fixed size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RingBuffer:
+    """Holds at least the last ``window + append_max - 1`` rows and hands out windows of them without copying.
+
+    A linear buffer: rows are appended at its end, and when there is no room left the rows still needed move to its
+    front. That happens once in ``rows // append_max`` appends, so a window view costs nothing and an append costs
+    one copy and a share of another.
+
+    Args:
+        window: rows of a view.
+        width: columns F.
+        append_max: most rows in one append.
+    """
+
+    def __init__(self, window: int, width: int, append_max: int) -> None:
+        if window < 1 or width < 1 or append_max < 1:
+            raise ValueError(f"window {window}, width {width}, append_max {append_max}: expected at least 1 each")
+        self.window = window
+        self.append_max = append_max
+        self._rows = np.zeros((window + max(window, 2 * append_max), width), np.int8)
+        self._end = 0
+        self.total = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the buffer, fixed."""
+        return self._rows.nbytes
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self._end = 0
+        self.total = 0
+
+    def append(self, rows: NDArray[np.int8]) -> None:
+        """Add ``rows`` ``[N, F]``, N up to ``append_max``."""
+        count = len(rows)
+        if count > self.append_max:
+            raise ValueError(f"{count} rows in one append, expected at most {self.append_max}")
+        end = self._end + count
+        if end > len(self._rows):
+            keep = self.window - 1  # a window may end at the first new row
+            self._rows[:keep] = self._rows[self._end - keep : self._end]
+            self._end = keep
+            end = keep + count
+        self._rows[self._end : end] = rows
+        self._end = end
+        self.total += count
+
+    def view(self, rows_after: int = 0) -> NDArray[np.int8]:
+        """Return the window ``[window, F]`` that ends ``rows_after`` rows before the newest; valid until an append.
+
+        Raises:
+            ValueError: the rows are not there, or no longer.
+        """
+        stop = self._end - rows_after
+        start = stop - self.window
+        if rows_after < 0 or start < 0:
+            raise ValueError(
+                f"a window of {self.window} rows ending {rows_after} rows before the newest: {self._end} are kept"
+            )
+        return self._rows[start:stop]
