@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     }
     _print(rows, facts)
     if args.json:
-        from edgehar.cli.output import write_json
+        from edgehar.files import write_json
 
         write_json(args.json, {**facts, "packages": rows})
     return 0

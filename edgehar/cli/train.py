@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Train and print the result."""
     from rich.console import Console
 
-    from edgehar.cli.output import write_json
     from edgehar.errors import UsageError
+    from edgehar.files import write_json
     from edgehar.training.config import TrainConfig, from_mapping, load_config
     from edgehar.training.fit import CONFIG_FILE, train
 

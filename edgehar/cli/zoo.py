@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from edgehar.cli.output import write_json
+    from edgehar.files import write_json
 
     rows = zoo_rows()
     table = Table(title="bundles in the package")

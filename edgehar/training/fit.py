@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from edgehar.datasets import DATASETS, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
 from edgehar.errors import ConfigError, UsageError
-from edgehar.files import write_atomic
+from edgehar.files import write_atomic, write_json
 from edgehar.models import count_parameters
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, default_front_end
@@ -30,7 +30,7 @@ from edgehar.training.config import TrainConfig
 from edgehar.training.curves import draw_curves, read_history
 from edgehar.training.metrics import score
 from edgehar.training.module import HarModule
-from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_json, write_run
+from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_run
 from edgehar.training.windows import TrainingBatches, scored_windows
 
 CONFIG_FILE = "config.json"

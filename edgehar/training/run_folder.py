@@ -25,7 +25,7 @@ from torch import nn
 
 from edgehar.datasets.splits import Split
 from edgehar.errors import DataError, UsageError
-from edgehar.files import write_atomic
+from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
 from edgehar.signal import FrontEnd
 from edgehar.training.config import TrainConfig, from_mapping
@@ -71,11 +71,6 @@ def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(path / "weights.safetensors", safetensors.torch.save(weights))
     write_json(path / "run.json", {"schema_version": RUN_SCHEMA_VERSION, **record})
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write indented JSON, atomically."""
-    write_atomic(path, (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def open_run(path: Path) -> TrainedRun:

@@ -1,0 +1,163 @@
+"""``edgehar export``: run folder in, verified bundle out."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from edgehar.training.run_folder import TrainedRun
+    from firmware_export.bundle_export import Exported, ExportPlan
+
+CALIBRATION_WINDOWS = 1024
+PACKAGES = ("torch", "onnx", "onnx-ir", "numpy")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("export", help="quantize, convert and verify a trained run", description=__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `edgehar train`")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="bundle folder, NAME.edgehar")
+    parser.add_argument("--target", default="tflite,onnx", help="formats, comma separated (default: tflite,onnx)")
+    parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
+    parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
+
+
+def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], recipe: str, slim: bool) -> ExportPlan:
+    """Gather what an export needs: ONNX, calibration windows, held-out recordings with their baseline."""
+    import importlib.metadata
+
+    import numpy as np
+    import torch
+    from firmware_export.to_onnx import export_onnx
+
+    from edgehar.datasets import load_dataset
+    from edgehar.datasets.splits import select
+    from edgehar.training.baseline import baseline_files, compute_baseline
+    from edgehar.training.windows import class_labels, scored_windows
+    from firmware_export.bundle_export import ExportPlan, HeldOut
+
+    config, front_end = trained.config, trained.front_end
+    recordings = load_dataset(config.dataset)
+    features, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
+    chosen = np.random.default_rng(config.seed).permutation(len(features))[:CALIBRATION_WINDOWS]
+    held_out = select(recordings, trained.split.test_subjects)
+    baseline = compute_baseline(trained.network, front_end, config, held_out)
+    record = trained.record
+    return ExportPlan(
+        name=name,
+        onnx=export_onnx(trained.network, torch.zeros(1, config.window, front_end.width)),
+        front_end=front_end,
+        window=config.window,
+        hop=config.hop,
+        classes=config.labels,
+        calibration=features[np.sort(chosen)],
+        held_out=[
+            HeldOut(r, class_labels(r, config.labels), baseline.logits[r.name])
+            for r in held_out
+            if r.name in baseline.logits
+        ],
+        baseline=baseline_files(baseline),
+        model={"name": config.model, "total_stride": record["total_stride"]},
+        provenance={
+            "command": _training_command(trained),
+            "config": record["config"],
+            "seed": config.seed,
+            "data": {"dataset": config.dataset, **record["data"], **record["split"]},
+            "packages": {**record["packages"], **{n: importlib.metadata.version(n) for n in PACKAGES}},
+            "training_device": record["training_device"],
+        },
+        licence={"data": record["data"]["licence"], "model": "Apache-2.0"},
+        recipe=recipe,
+        targets=tuple(targets),
+        slim=slim,
+    )
+
+
+def _training_command(trained: TrainedRun) -> str:
+    """The command that makes this run again."""
+    from edgehar.training.config import TrainConfig
+
+    defaults, config = TrainConfig().to_dict(), trained.config.to_dict()
+    words = ["edgehar", "train", "--model", config["model"], "--dataset", config["dataset"]]
+    for key, value in config.items():
+        if key not in ("model", "dataset") and value != defaults[key]:
+            words += ["--set", f"{key}={_toml(value)}"]
+    return shlex.join([*words, "--out", "RUN"])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+
+def export_table(exported: Exported) -> Table:
+    """Return the verification and the sizes as a rich table."""
+    from rich.table import Table
+
+    manifest = exported.bundle.manifest
+    evidence = manifest.provenance["verification"]
+    table = Table(
+        title=f"{exported.bundle.path}: int8 {100 * evidence['int8_accuracy']:.2f} % of "
+        f"{evidence['scored_windows']:,} held-out windows, same label as full precision "
+        f"{100 * evidence['agreement_with_baseline']:.2f} %"
+    )
+    for column in ("engine", "windows", "largest LSB", "equal outputs", "same label"):
+        table.add_column(column, justify="left" if column == "engine" else "right")
+    for engine in evidence["engines"]:
+        table.add_row(
+            engine["engine"],
+            f"{engine['windows']:,}",
+            str(engine["max_lsb"]),
+            f"{100 * engine['exact_share']:.2f} %",
+            f"{100 * engine['same_label_share']:.2f} %",
+        )
+    sizes = ", ".join(f"{n} {e.bytes:,} B" for n, e in manifest.files.items() if n.startswith("model_"))
+    table.caption = f"{manifest.model['parameters']:,} parameters, {manifest.model['macs']:,} MACs; {sizes}"
+    return table
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export and print the evidence."""
+    from rich.console import Console
+
+    from edgehar.files import write_json
+    from edgehar.training.run_folder import open_run
+    from firmware_export.bundle_export import export_bundle
+
+    err = Console(stderr=True)
+    targets = [t for t in args.target.split(",") if t]
+    with err.status("reading the run", spinner="line") if sys.stderr.isatty() else _Silent() as status:
+        trained = open_run(args.run)
+        name = args.out.name.removesuffix(".edgehar")
+        status.update("torch to ONNX")
+        plan = plan_from_run(trained, name, targets=targets, recipe=args.recipe, slim=args.slim)
+        exported = export_bundle(plan, args.out, status.update)
+    Console().print(export_table(exported))
+    if args.json:
+        evidence = exported.bundle.manifest.provenance["verification"]
+        write_json(args.json, {"verification": evidence, "timings_s": exported.converted.timings_s})
+    return 0
+
+
+class _Silent:
+    """A status line for output that nobody watches."""
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, text: str) -> None:
+        """Say nothing."""

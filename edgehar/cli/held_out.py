@@ -1,0 +1,50 @@
+"""Which recordings a command replays: CSV files the user names, the bundle's held-out people, or its golden stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgehar.bundle import Bundle
+from edgehar.errors import DataError, MissingExtraError, UsageError
+from edgehar.recording import Recording
+
+
+def choose_recordings(
+    bundle: Bundle, files: Sequence[Path], subjects: Sequence[str], *, resample: bool = False
+) -> tuple[tuple[Recording, ...], str]:
+    """Return the recordings to replay and a line that says which they are.
+
+    Without ``files``, the held-out people of the data set the bundle was trained on; where that data set is not on
+    this machine, the bundle's golden stream.
+
+    Raises:
+        DataError: a file is not a recording the bundle can take.
+        UsageError: a subject is not among the bundle's held-out people.
+    """
+    if files:
+        from device_sim.sources import read_csv
+
+        recordings = tuple(read_csv(path, bundle, resample=resample) for path in files)
+        return recordings, f"{len(files)} file{'s' if len(files) != 1 else ''}"
+    data = bundle.manifest.provenance["data"]
+    held_out = tuple(data["test_subjects"])
+    strangers = [s for s in subjects if s not in held_out]
+    if strangers:
+        raise UsageError(
+            f"subject {strangers[0]!r} is not held out from this bundle; its held-out people are {', '.join(held_out)}"
+        )
+    try:
+        from edgehar.datasets import load_dataset
+        from edgehar.datasets.splits import select
+
+        recordings = select(load_dataset(data["dataset"]), subjects or held_out)
+    except (MissingExtraError, DataError) as error:
+        from device_sim.sources import golden_recording
+
+        if subjects:
+            raise
+        reason = str(error).partition(";")[0]
+        return (golden_recording(bundle),), f"the bundle's golden stream, because {reason}"
+    people = len({r.subject for r in recordings})
+    return recordings, f"{len(recordings)} held-out recordings of {people} people in {data['dataset']}"

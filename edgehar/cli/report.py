@@ -1,0 +1,41 @@
+"""``edgehar report``: simulate a bundle on one or more engines and write one self-contained HTML page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    from edgehar.cli.simulate import add_recording_options
+
+    parser = subparsers.add_parser("report", help="write a self-contained HTML report", description=__doc__)
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
+    parser.add_argument("-o", "--out", type=Path, default=Path("report.html"), help="file to write (report.html)")
+    parser.add_argument(
+        "--engines", default="litert", metavar="E[,E...]", help="the first is shown in full, the others compared"
+    )
+    add_recording_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate on every engine and write the page."""
+    from rich.console import Console
+
+    from device_sim import report
+    from edgehar.bundle import Bundle
+    from edgehar.cli.held_out import choose_recordings
+    from edgehar.cli.simulate import shorten, simulate_with_progress
+    from edgehar.cli.tables import summary_table
+
+    bundle = Bundle.open(args.bundle)
+    recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
+    chosen = shorten(recordings, args.seconds)
+    first, *others = [simulate_with_progress(bundle, chosen, name) for name in args.engines.split(",") if name]
+    report.write(args.out, first, extra_results=others)
+    console = Console()
+    console.print(f"replayed {which}")
+    console.print(summary_table(first.summary))
+    console.print(f"report: {args.out} ({args.out.stat().st_size / 1000:.0f} kB, opens in any browser, no network)")
+    return 0

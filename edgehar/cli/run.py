@@ -1,0 +1,45 @@
+"""``edgehar run``: train, export, simulate on held-out people, report; every step where it can be found again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+ENGINES = ("litert", "litert_ref", "tflm", "onnxruntime")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("run", help="the whole loop with good defaults", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder for everything (demo)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the training")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key; repeatable")
+    parser.add_argument("--engines", default=",".join(ENGINES), metavar="E[,E...]", help="the first is the main one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the steps in order; a finished training or export in ``--out`` is not done again."""
+    from rich.console import Console
+
+    from edgehar import cli
+
+    console = Console()
+    trained, bundle, page = args.out / "run", args.out / "model.edgehar", args.out / "report.html"
+    where = ["--resume", str(trained)] if (trained / "checkpoints" / "last.ckpt").is_file() else ["--out", str(trained)]
+    if where[0] == "--out":
+        where += [f"--set={item}" for item in args.set] + (["--config", str(args.config)] if args.config else [])
+    steps = [
+        ("train", ["train", *where, "--json", str(args.out / "run.json")], (trained / "run.json").is_file()),
+        ("export", ["export", str(trained), "--out", str(bundle)], False),
+        ("simulate", ["simulate", str(bundle), "--json", str(args.out / "summary.json")], False),
+        ("report", ["report", str(bundle), "-o", str(page), "--engines", args.engines], False),
+    ]
+    for title, command, done in steps:
+        console.rule(f"[bold]{title}[/bold]: edgehar {' '.join(command)}", align="left")
+        if done:
+            console.print(f"{trained} is finished and kept; delete {args.out} to train again")
+            continue
+        code = cli.main(command)
+        if code:
+            return code
+    return 0

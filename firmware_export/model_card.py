@@ -1,0 +1,74 @@
+"""``MODEL_CARD.md``: what the bundle is, what it was shown to do, and where that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgehar.bundle import Manifest
+
+
+def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[str, Any]) -> str:
+    """Return the card as Markdown; every figure comes from the export itself.
+
+    Args:
+        manifest: of the bundle; ``provenance`` holds verification and scores.
+        sizes: bytes of each file.
+        baseline: the full-precision scores, ``baseline.json``.
+    """
+    evidence, provenance = manifest.provenance["verification"], manifest.provenance
+    labels = ", ".join(manifest.heads[0].labels)
+    drop = 100 * (baseline["accuracy"] - evidence["int8_accuracy"])
+    engines = "\n".join(
+        f"| {e['engine']} | {e['windows']:,} | {e['max_lsb']} | {100 * e['exact_share']:.2f} % "
+        f"| {100 * e['same_label_share']:.2f} % |"
+        for e in evidence["engines"]
+    )
+    files = "\n".join(f"| {name} | {size:,} |" for name, size in sorted(sizes.items()))
+    channels = ", ".join(f"{c.name} ({c.unit})" for c in manifest.channels)
+    return f"""# {manifest.name}
+
+Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision every {manifest.hop} samples
+({manifest.hop / manifest.rate_hz:.2f} s) over a window of {manifest.window} samples
+({manifest.window / manifest.rate_hz:.2f} s).
+
+| | |
+|---|---|
+| model | {manifest.model["name"]}, {manifest.model["parameters"]:,} parameters, {manifest.model["macs"]:,} MACs a decision |
+| recipe | {manifest.recipe} |
+| features | {", ".join(manifest.front_end.names)} |
+| data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
+| trained on | people {", ".join(provenance["data"]["train_subjects"])} |
+| scored on | people {", ".join(provenance["data"]["test_subjects"])}, in no way used before |
+| licence | data: {manifest.licence["data"]}; model: {manifest.licence["model"]} |
+| made by | `{provenance["command"]}` |
+
+## What it was shown to do
+
+{evidence["scored_windows"]:,} held-out windows that carry one activity:
+
+| | accuracy | macro-F1 |
+|---|---|---|
+| full precision on {baseline["device"]} | {100 * baseline["accuracy"]:.2f} % | {100 * baseline["macro_f1"]:.2f} % |
+| int8 | {100 * evidence["int8_accuracy"]:.2f} % | {100 * evidence["int8_macro_f1"]:.2f} % |
+
+Drop {drop:.2f} points; the same label as full precision for {100 * evidence["agreement_with_baseline"]:.2f} %.
+
+The integer network on every held-out window, against the numpy reference:
+
+| engine | windows | largest difference (LSB) | equal outputs | same label |
+|---|---|---|---|---|
+{engines}
+
+## Where that ends
+
+One device, worn where these people wore it, doing scripted activities; windows across a change of activity are
+streamed but not scored. Other placements, other people's habits and activities outside the list were not measured:
+such a window still gets one of the labels above. Not a medical device.
+
+## Files
+
+| file | bytes |
+|---|---|
+{files}
+"""
