@@ -17,6 +17,7 @@ STAGES = {"sample": 0.9, "front_end": 2.4, "engine": 210.0, "decision": 11.0, "t
 
 
 def simulation(
+    *,
     people: int = 9,
     recordings_each: int = 2,
     seconds: float = 368.0,
@@ -32,13 +33,19 @@ def simulation(
     for person in range(people):
         clumsiness = 0.35 if person == 4 else rng.uniform(0.0, 0.12)
         for part in range(recordings_each):
-            traces.append(_trace(rng, person, part, clumsiness, int(seconds * RATE_HZ), window, hop, len(labels)))
+            traces.append(_trace(rng, (person, part), clumsiness, int(seconds * RATE_HZ), (window, hop), len(labels)))
     return SimulationResult(_summary(rng, traces, labels, name), tuple(traces), labels, window, hop)
 
 
 def _trace(
-    rng: np.random.Generator, person: int, part: int, clumsiness: float, length: int, window: int, hop: int, k: int
+    rng: np.random.Generator,
+    who: tuple[int, int],
+    clumsiness: float,
+    length: int,
+    framing: tuple[int, int],
+    k: int,
 ) -> RecordingTrace:
+    (person, part), (window, hop) = who, framing
     samples = np.full(length, -1, np.int16)
     at, label = int(rng.integers(200, 700)), int(rng.integers(k))
     while at < length - 300:
@@ -57,8 +64,8 @@ def _trace(
     confusable = np.array([int(d) in swap and swap[int(d)] < k for d in decisions])
     decisions = np.where(bursts & confusable, [swap.get(int(d), int(d)) for d in decisions], decisions).astype(np.int16)
     baseline = decisions.copy()
-    flips = rng.random(len(starts)) < 0.003
-    baseline[flips] = truth[flips].clip(0)
+    flips = bursts & confusable & (rng.random(len(starts)) < 0.15)  # the baseline gets some of the hard ones right
+    baseline[flips] = [swap[int(d)] for d in decisions[flips]]
     logits = rng.normal(0, 0.6, (len(starts), k)).astype(np.float32)
     logits[np.arange(len(starts)), decisions] += np.where(bursts, 1.2, 5.0) + rng.exponential(1.0, len(starts))
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))

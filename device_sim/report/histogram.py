@@ -147,7 +147,7 @@ def _stage(
 def _ticks(axis: Axis) -> str:
     ticks = axis.decades
     words = "".join(
-        f'<text{' class="odd"' if i % 2 else ""} x="{axis.percent(t):.2f}%" y="13" '
+        f'<text class="{"odd" if i % 2 else "even"}" x="{axis.percent(t):.2f}%" y="13" '
         f'text-anchor="{"start" if i == 0 else "end" if t == axis.high else "middle"}">{_decade(t)}</text>'
         for i, t in enumerate(ticks)
     )

@@ -290,4 +290,4 @@ def _lengths(values: NDArray[np.integer]) -> list[int]:
         return []
     first = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
     counts = np.diff(np.append(first, len(values)))
-    return np.stack([values[first].astype(np.int64), counts], axis=1).ravel().tolist()  # type: ignore[no-any-return]
+    return np.stack([values[first].astype(np.int64), counts], axis=1).ravel().tolist()

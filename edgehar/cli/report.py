@@ -17,6 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--engines", default="litert", metavar="E[,E...]", help="the first is shown in full, the others compared"
     )
     add_recording_options(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the first engine's summary.json")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from device_sim import report
+    from device_sim.simulate import write_summary
     from edgehar.bundle import Bundle
     from edgehar.cli.held_out import choose_recordings
     from edgehar.cli.simulate import shorten, simulate_with_progress
@@ -34,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     chosen = shorten(recordings, args.seconds)
     first, *others = [simulate_with_progress(bundle, chosen, name) for name in args.engines.split(",") if name]
     report.write(args.out, first, extra_results=others)
+    if args.json:
+        write_summary(args.json, first)
     console = Console()
     console.print(f"replayed {which}")
     console.print(summary_table(first.summary))

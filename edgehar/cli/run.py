@@ -28,11 +28,11 @@ def run(args: argparse.Namespace) -> int:
     where = ["--resume", str(trained)] if (trained / "checkpoints" / "last.ckpt").is_file() else ["--out", str(trained)]
     if where[0] == "--out":
         where += [f"--set={item}" for item in args.set] + (["--config", str(args.config)] if args.config else [])
+    summary = ["--json", str(args.out / "summary.json")]
     steps = [
         ("train", ["train", *where, "--json", str(args.out / "run.json")], (trained / "run.json").is_file()),
         ("export", ["export", str(trained), "--out", str(bundle)], False),
-        ("simulate", ["simulate", str(bundle), "--json", str(args.out / "summary.json")], False),
-        ("report", ["report", str(bundle), "-o", str(page), "--engines", args.engines], False),
+        ("simulate and report", ["report", str(bundle), "-o", str(page), "--engines", args.engines, *summary], False),
     ]
     for title, command, done in steps:
         console.rule(f"[bold]{title}[/bold]: edgehar {' '.join(command)}", align="left")

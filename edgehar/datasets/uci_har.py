@@ -34,13 +34,7 @@ from edgehar.recording import IMU_CHANNELS, UNLABELLED, Recording
 
 WINDOW, HOP = 128, 64
 ACTIVITIES = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
-TEST_SUBJECTS = ("2", "4", "9", "10", "12", "13", "18", "20", "24")
 SIGNALS = tuple(f"{signal}_{axis}" for signal in ("total_acc", "body_gyro") for axis in "xyz")
-
-# Windows of each activity in the official split, and neighbours that overlap.
-TRAIN_WINDOWS = (1226, 1073, 986, 1286, 1374, 1407)
-TEST_WINDOWS = (496, 471, 420, 491, 532, 537)
-OVERLAPS = 9442
 
 ARCHIVE_NAMES = ("UCI HAR Dataset.zip", "human+activity+recognition+using+smartphones.zip")
 FOLDER_NAME = "UCI HAR Dataset"
@@ -64,6 +58,32 @@ class Windows:
     label: NDArray[np.int16]
     subject: NDArray[np.int16]
     test: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a copy of the data can be recognised by.
+
+    Attributes:
+        train_windows, test_windows: windows of each activity in the two halves of the official split.
+        train_subjects, test_subjects: the people of each half.
+        overlaps: neighbours that share a half exactly.
+    """
+
+    train_windows: tuple[int, ...]
+    test_windows: tuple[int, ...]
+    train_subjects: tuple[int, ...]
+    test_subjects: tuple[int, ...]
+    overlaps: int
+
+
+OFFICIAL = Counts(
+    train_windows=(1226, 1073, 986, 1286, 1374, 1407),
+    test_windows=(496, 471, 420, 491, 532, 537),
+    train_subjects=(1, 3, 5, 6, 7, 8, 11, 14, 15, 16, 17, 19, 21, 22, 23, 25, 26, 27, 28, 29, 30),
+    test_subjects=(2, 4, 9, 10, 12, 13, 18, 20, 24),
+    overlaps=9442,
+)
 
 
 def parse_table(text: bytes, columns: int, where: str) -> NDArray[np.float32]:
@@ -152,24 +172,27 @@ def overlaps(windows: Windows) -> NDArray[np.bool_]:
     return result
 
 
+def count(windows: Windows) -> Counts:
+    """Return what these windows can be recognised by."""
+    per_activity = [np.bincount(windows.label[windows.test == t], minlength=len(ACTIVITIES)) for t in (False, True)]
+    people = [np.unique(windows.subject[windows.test == t]) for t in (False, True)]
+    train_windows, test_windows, train_subjects, test_subjects = (tuple(a.tolist()) for a in (*per_activity, *people))
+    return Counts(train_windows, test_windows, train_subjects, test_subjects, int(overlaps(windows).sum()))
+
+
 def check_official(windows: Windows, where: str) -> None:
     """Make sure that these are the official windows, all of them and unchanged.
 
     Raises:
         DataError: counts of windows, people or overlaps differ from the published data.
     """
-    people = {str(s) for s in windows.subject[windows.test]}, {str(s) for s in windows.subject[~windows.test]}
-    expected_people = set(TEST_SUBJECTS), {str(s) for s in range(1, 31)} - set(TEST_SUBJECTS)
-    found = tuple(tuple(np.bincount(windows.label[windows.test == t], minlength=6).tolist()) for t in (False, True))
-    if found != (TRAIN_WINDOWS, TEST_WINDOWS):
-        raise DataError(
-            f"{where}: windows per activity (train, test) are {found}, expected {(TRAIN_WINDOWS, TEST_WINDOWS)}; "
-            "it is not the official data set"
-        )
-    if people != expected_people:
-        raise DataError(f"{where}: the test people are {sorted(people[0])}, expected {sorted(expected_people[0])}")
-    if (count := int(overlaps(windows).sum())) != OVERLAPS:
-        raise DataError(f"{where}: {count} neighbours share a half exactly, expected {OVERLAPS}; values were changed")
+    found = count(windows)
+    for field in Counts.__dataclass_fields__:
+        if getattr(found, field) != getattr(OFFICIAL, field):
+            raise DataError(
+                f"{where}: {field} is {getattr(found, field)}, expected {getattr(OFFICIAL, field)}; it is not the "
+                "official data set, or it was changed; fetch it again"
+            )
 
 
 def stitch(windows: Windows) -> Packed:
@@ -259,7 +282,7 @@ def _recordings(packed: Packed) -> tuple[Recording, ...]:
 
 
 # Every source that passes check_official holds the same windows, so the checked counts identify them.
-_CACHE_KEY = f"{sum(TRAIN_WINDOWS)}-{sum(TEST_WINDOWS)}-{OVERLAPS}"
+_CACHE_KEY = f"{sum(OFFICIAL.train_windows)}-{sum(OFFICIAL.test_windows)}-{OFFICIAL.overlaps}"
 
 UCI_HAR = Dataset(
     name="uci_har",
@@ -269,7 +292,7 @@ UCI_HAR = Dataset(
     rate_hz=50.0,
     licence="research use with citation, no commercial use (README of the data set)",
     citation="Anguita et al., A Public Domain Dataset for Human Activity Recognition Using Smartphones, ESANN 2013",
-    test_subjects=TEST_SUBJECTS,
+    test_subjects=tuple(str(s) for s in OFFICIAL.test_subjects),
     task_labels=ACTIVITIES,
     load=load,
     use=use,
