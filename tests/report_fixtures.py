@@ -33,7 +33,7 @@ def simulation(
     for person in range(people):
         clumsiness = 0.35 if person == 4 else rng.uniform(0.0, 0.12)
         for part in range(recordings_each):
-            traces.append(_trace(rng, (person, part), clumsiness, int(seconds * RATE_HZ), (window, hop), len(labels)))
+            traces.append(_trace(rng, (person, part), clumsiness, int(seconds * RATE_HZ), (window, hop), k=len(labels)))
     return SimulationResult(_summary(rng, traces, labels, name), tuple(traces), labels, window, hop)
 
 
@@ -43,6 +43,7 @@ def _trace(
     clumsiness: float,
     length: int,
     framing: tuple[int, int],
+    *,
     k: int,
 ) -> RecordingTrace:
     (person, part), (window, hop) = who, framing
