@@ -24,7 +24,7 @@ import safetensors.torch
 from torch import nn
 
 from edgehar.datasets.splits import Split
-from edgehar.errors import DataError, UsageError
+from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
 from edgehar.signal import FrontEnd
@@ -63,7 +63,10 @@ def build_network(config: TrainConfig, features: int) -> nn.Module:
     """
     entry = model_entry(config.model)
     options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
-    return entry.build(options, config.window, features, len(config.labels))
+    try:
+        return entry.build(options, config.window, features, len(config.labels))
+    except ValueError as error:
+        raise ConfigError(f"{error}; choose a longer window or other model_options") from None
 
 
 def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None:

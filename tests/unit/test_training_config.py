@@ -1,0 +1,56 @@
+"""Configs: every mistake is named together with the nearest accepted key."""
+
+import pytest
+
+from edgehar.errors import ConfigError
+from edgehar.models import MODELS
+from edgehar.training.config import TrainConfig, from_mapping, load_config
+from edgehar.training.run_folder import build_network
+
+
+def test_file_then_given_then_set(tmp_path):
+    file = tmp_path / "a.toml"
+    file.write_text('epochs = 5\nseed = 1\nlabels = ["walking", "sitting"]\n[augmentation]\nrotation_deg = 20\n')
+    config = load_config(file, ["augmentation.scale=0.2", "model_options={dropout = 0.3}", "learning_rate=1"], seed=2)
+    assert (config.epochs, config.seed, config.labels) == (5, 2, ("walking", "sitting"))
+    assert (config.augmentation.rotation_deg, config.augmentation.scale) == (20.0, 0.2)
+    assert config.model_options == {"dropout": 0.3}
+    assert config.learning_rate == 1.0
+    assert from_mapping(TrainConfig, config.to_dict(), "x") == config
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("epoch=3", "unknown key 'epoch', did you mean 'epochs'"),
+        ("augmentation.rotate=3", "unknown key 'rotate'"),
+        ("epochs=many", "expected int"),
+        ("epochs=true", "expected int"),
+        ("epochs=0", "epochs is 0"),
+        ("labels=[1, 2]", "expected str"),
+        ('labels=["a"]', "at least two"),
+        ("epochs", "expected key=value"),
+        ("seed.x=1", "expected int"),
+    ],
+)
+def test_mistakes_are_named(item, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(None, [item])
+
+
+def test_files_that_are_no_toml(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xff\xfe = ")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(tmp_path / "a.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_unknown_models_and_options_are_named():
+    with pytest.raises(ConfigError, match="did you mean 'ds_cnn'"):
+        build_network(TrainConfig(model="dscnn"), 9)
+    with pytest.raises(ConfigError, match="unknown key 'widht'"):
+        build_network(TrainConfig(model_options={"widht": 3}), 9)
+    with pytest.raises(ConfigError, match="early_stop_patience needs"):
+        TrainConfig(early_stop_patience=3, validation_subjects=0)
+    assert set(MODELS) == {"ds_cnn", "cnn1d"}
