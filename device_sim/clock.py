@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from device_sim.telemetry import Telemetry
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.decisions import DecisionBatch
+from device_sim.device import TIMED_EVERY, Device, as_batch
 
 
 class Clock(Protocol):
-    """Paces the samples of one recording."""
+    """Paces the samples of one recording.
+
+    Attributes:
+        name: for the summary.
+        deadline_stage: the telemetry stage that is held against the sample period.
+        timed_every: of so many decisions one is timed as a push of its own.
+    """
 
     name: str
+    deadline_stage: str
+    timed_every: int
 
-    def start(self) -> None:
-        """Sample 0 is due now."""
-        ...
-
-    def wait(self, sample: int) -> int | None:
-        """Return when ``sample`` was due (ns of the clock's own time), after waiting for it; None: at once."""
+    def replay(self, device: Device, samples: NDArray[np.float32]) -> Iterator[DecisionBatch]:
+        """Give ``samples`` ``[T, C]`` to the device and pass on its decisions."""
         ...
 
 
 class SimulatedClock:
-    """Samples are there when the device asks: time is the sample's number over the rate."""
+    """Samples are there as soon as the device asks: time is the sample's number over the rate."""
 
     name = "simulated"
+    deadline_stage = "total"
+    timed_every = TIMED_EVERY
 
-    def start(self) -> None:
-        """Nothing to do."""
-
-    def wait(self, sample: int) -> None:
-        """Return at once."""
+    def replay(self, device: Device, samples: NDArray[np.float32]) -> Iterator[DecisionBatch]:
+        """Run as fast as the host can."""
+        return device.batches(samples)
 
 
 class RealTimeClock:
@@ -44,37 +52,42 @@ class RealTimeClock:
 
     Args:
         rate_hz: samples a second.
-        telemetry: gets ``wake_up``; None keeps nothing.
         now_ns: monotonic time.
         sleep: waits that many seconds, or a little longer.
     """
 
     name = "realtime"
+    deadline_stage = "response"
+    timed_every = 1
 
     def __init__(
         self,
         rate_hz: float,
-        telemetry: Telemetry | None = None,
         now_ns: Callable[[], int] = time.perf_counter_ns,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.rate_hz = rate_hz
-        self.now_ns = now_ns
+        self._now_ns = now_ns
         self._sleep = sleep
-        self._wake_up = None if telemetry is None else telemetry.stages["wake_up"]
-        self._start_ns = 0
 
-    def start(self) -> None:
-        """Sample 0 is due now."""
-        self._start_ns = self.now_ns()
+    def replay(self, device: Device, samples: NDArray[np.float32]) -> Iterator[DecisionBatch]:
+        """Push one sample a period; sample 0 is due now. Latencies go to the device's telemetry."""
+        start = self._now_ns()
+        for k in range(len(samples)):
+            due = start + round(k * 1e9 / self.rate_hz)
+            late = self._wait_until(due)
+            decision = device.push(samples[k])
+            if device.telemetry is not None:
+                device.telemetry.record_push("response", self._now_ns() - due)
+                if late is not None:
+                    device.telemetry.stages["wake_up"].record(late)
+            if decision is not None:
+                yield as_batch(decision)
 
-    def wait(self, sample: int) -> int:
-        """Sleep until ``sample`` is due; returns that moment. Returns at once when it has passed."""
-        due = self._start_ns + round(sample * 1e9 / self.rate_hz)
-        slept = False
-        while (left := due - self.now_ns()) > 0:
+    def _wait_until(self, due_ns: int) -> int | None:
+        """Sleep; returns how late it woke, None when the moment had passed already and nothing was slept."""
+        if self._now_ns() >= due_ns:
+            return None
+        while (left := due_ns - self._now_ns()) > 0:
             self._sleep(left / 1e9)
-            slept = True
-        if slept and self._wake_up is not None:
-            self._wake_up.record(self.now_ns() - due)
-        return due
+        return -left

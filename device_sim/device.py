@@ -232,3 +232,14 @@ def _decision_list(batch: DecisionBatch) -> list[Decision]:
         ended[i] = event
     columns = (batch.starts.tolist(), batch.labels.tolist(), batch.probabilities, batch.outputs, ended)
     return list(map(Decision._make, zip(*columns, strict=True)))
+
+
+def as_batch(decision: Decision) -> DecisionBatch:
+    """Return one decision as a batch of one."""
+    return DecisionBatch(
+        np.array([decision.start], np.int64),
+        decision.outputs[None],
+        decision.probabilities[None],
+        np.array([decision.label], np.int16),
+        () if decision.ended is None else ((0, decision.ended),),
+    )

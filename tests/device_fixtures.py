@@ -66,9 +66,9 @@ def tiny_manifest(window: int, hop: int, decision: DecisionSpec) -> Manifest:
 
 def tiny_weights(window: int, features: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     rng = np.random.default_rng(5)
-    # even weights and odd biases keep sums odd: no tie ever, which interpreters round differently
-    weights = 2 * rng.integers(-20, 21, (len(LABELS), window * features)).astype(np.int8)
-    return weights, 2 * rng.integers(-1500, 1500, len(LABELS)).astype(np.int32) + 1
+    # Sums are 1 modulo 4: never a tie, nor next to one, where interpreters that round twice (TFLM) differ by 1 LSB
+    weights = 4 * rng.integers(-10, 11, (len(LABELS), window * features)).astype(np.int8)
+    return weights, 4 * rng.integers(-750, 750, len(LABELS)).astype(np.int32) + 1
 
 
 def reference_outputs(windows: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -83,11 +83,11 @@ def reference_outputs(windows: NDArray[np.int8]) -> NDArray[np.int8]:
 def tflite_bytes(window: int, features: int, output: QuantParams = OUTPUT) -> bytes:
     weights, bias = tiny_weights(window, features)
 
-    def tensor(name: str, shape: tuple[int, ...], kind: int, buffer: int, scale: float, zero_point: int) -> object:
+    def tensor(name: str, shape: tuple[int, ...], kind: int, buffer: int, quant: QuantParams) -> object:
         t = schema.TensorT()
         t.name, t.shape, t.type, t.buffer = name, list(shape), kind, buffer
         t.quantization = schema.QuantizationParametersT()
-        t.quantization.scale, t.quantization.zeroPoint = [scale], [zero_point]
+        t.quantization.scale, t.quantization.zeroPoint = [quant.scale], [quant.zero_point]
         t.quantization.details = None
         return t
 
@@ -98,10 +98,10 @@ def tflite_bytes(window: int, features: int, output: QuantParams = OUTPUT) -> by
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
     graph = schema.SubGraphT()
     graph.tensors = [
-        tensor("window", (1, window, features), schema.TensorType.INT8, 0, INPUT.scale, INPUT.zero_point),
-        tensor("weights", weights.shape, schema.TensorType.INT8, 1, WEIGHT_SCALE, 0),
-        tensor("bias", bias.shape, schema.TensorType.INT32, 2, INPUT.scale * WEIGHT_SCALE, 0),
-        tensor("logits", (1, len(LABELS)), schema.TensorType.INT8, 0, output.scale, output.zero_point),
+        tensor("window", (1, window, features), schema.TensorType.INT8, 0, INPUT),
+        tensor("weights", weights.shape, schema.TensorType.INT8, 1, QuantParams(WEIGHT_SCALE, 0)),
+        tensor("bias", bias.shape, schema.TensorType.INT32, 2, QuantParams(INPUT.scale * WEIGHT_SCALE, 0)),
+        tensor("logits", (1, len(LABELS)), schema.TensorType.INT8, 0, output),
     ]
     graph.inputs, graph.outputs = [0], [3]
     operator = schema.OperatorT()

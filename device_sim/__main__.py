@@ -1,0 +1,154 @@
+"""``python -m device_sim BUNDLE [RECORDING.csv ...]``: replay recordings through a bundle, with numpy and an engine.
+
+Without a recording it replays the golden stream inside the bundle and compares the outputs with the golden ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from device_sim.engines import DEFAULT_ENGINE, ENGINES
+from device_sim.golden import GoldenCheck, check_golden
+from device_sim.results import SimulationResult
+from device_sim.simulate import simulate, write_summary
+from device_sim.sources import first_seconds, golden_recording, read_csv
+from device_sim.telemetry import STAGES
+from edgehar.bundle import Bundle
+from edgehar.errors import EdgeharError, UsageError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 1 failed, 2 called wrongly, 130 interrupted."""
+    try:
+        options = _parser().parse_args(arguments)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
+    except EdgeharError as error:
+        print(f"edgehar: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("edgehar: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader left (``| head``); without this Python complains once more when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"edgehar: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m device_sim", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder NAME.edgehar, or zoo:NAME")
+    parser.add_argument("recordings", metavar="RECORDING.csv", nargs="*", type=Path, help="default: the golden stream")
+    parser.add_argument(
+        "--engine",
+        default=DEFAULT_ENGINE,
+        metavar="E",
+        help="\n".join(f"{name:15} {entry.label}" for name, entry in ENGINES.items()),
+    )
+    parser.add_argument("--realtime", action="store_true", help="one sample a period of wall time")
+    parser.add_argument("--seconds", type=_positive, metavar="S", help="only the first S seconds of each recording")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write summary.json here")
+    parser.add_argument("--resample", action="store_true", help="bring recordings with t_s to the bundle's rate")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports in the one line that all errors of edgehar have."""
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} s, expected a positive number of seconds")
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    bundle = Bundle.open(options.bundle)
+    if options.recordings:
+        recordings = [read_csv(path, bundle.manifest, options.resample) for path in options.recordings]
+    else:
+        recordings = [golden_recording(bundle)]
+    if options.seconds is not None:
+        recordings = [first_seconds(recording, options.seconds) for recording in recordings]
+    result = simulate(bundle, recordings, options.engine, realtime=options.realtime)
+    check = None
+    if not options.recordings and result.traces and len(result.traces[0].outputs):
+        check = check_golden(bundle, options.engine, result.traces[0].outputs)
+    if options.json is not None:
+        write_summary(options.json, result)
+    print("\n".join(_table(result, check)))
+    if result.summary["interrupted"]:
+        return INTERRUPTED
+    return 0 if check is None or check.passed else 1
+
+
+def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
+    summary = result.summary
+    engine = ENGINES[summary["engine"]]
+    seconds = summary["samples"] * result.traces[0].rate_hz ** -1 if result.traces else 0.0
+    lines = [
+        f"bundle      {summary['bundle_name']} ({summary['bundle_sha256'][:12]})  recipe {summary['recipe']}",
+        f"engine      {summary['engine']} {summary['engine_version']}  ({engine.label})",
+        f"streamed    {summary['recordings']} recording(s), {summary['samples']} samples, {seconds:.1f} s, "
+        f"{summary['windows_streamed']} decisions, {summary['events']['count']} events",
+        f"speed       {summary['realtime_factor']:.1f} x real time ({summary['clock']} clock), deadline misses "
+        f"{summary['deadline_misses']} (sample period), {summary['deadline_misses_hop']} (hop)",
+        *_score_lines(summary),
+        *_golden_lines(check),
+        "",
+        f"{'latency µs':12}{'p50':>10}{'p90':>10}{'p99':>10}{'p99.9':>10}{'max':>10}{'count':>10}",
+    ]
+    for stage, row in summary["latency_us"].items():
+        figures = "".join(f"{row[name]:10.1f}" for name in ("p50", "p90", "p99", "p999", "max"))
+        lines.append(f"{stage:12}{figures}{row['count']:10d}   {STAGES[stage]}")
+    if summary["interrupted"]:
+        lines.append("interrupted: figures cover what was streamed until then")
+    return lines
+
+
+def _score_lines(summary: dict[str, Any]) -> list[str]:
+    if summary["accuracy"] is None:
+        return ["accuracy    no labelled window to score"]
+    line = (
+        f"accuracy    {100 * summary['accuracy']:.2f} %  macro-F1 {100 * summary['macro_f1']:.2f} %  "
+        f"({summary['windows']} scored windows)"
+    )
+    baseline = summary["baseline"]
+    if baseline is None:
+        return [line]
+    return [
+        line,
+        f"baseline    {100 * baseline['accuracy']:.2f} %  full precision on {baseline['device']}; drop "
+        f"{summary['accuracy_drop_points']:+.2f} points, agreement {100 * summary['agreement']:.2f} %",
+    ]
+
+
+def _golden_lines(check: GoldenCheck | None) -> list[str]:
+    if check is None:
+        return []
+    exact = "bit for bit" if check.bound_lsb == 0 else f"at most {check.bound_lsb} LSB"
+    verdict = "ok" if check.passed else "FAILED"
+    features = "exact" if check.features_equal else "DIFFERENT"
+    return [
+        f"golden      {verdict}: {check.equal} of {check.windows} windows equal, largest difference "
+        f"{check.max_lsb} LSB (expected {exact}), front end {features}"
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What the full-precision model decided on the same windows, from the bundle; through the same decision stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.decisions import make_smoothing, softmax
+from edgehar.bundle import Bundle, DecisionSpec
+from edgehar.errors import BundleError
+
+BASELINE_JSON = "baseline.json"
+BASELINE_NPZ = "baseline.npz"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Full-precision labels (and logits where kept) of the held-out recordings.
+
+    Attributes:
+        device: where they were computed.
+        labels: ``[N]`` of each recording, windows at 0, hop, 2 hop, ...
+        logits: ``[N, K]`` float32 of each recording that has them.
+        decision: smoothing of the device, which the baseline gets too: the drop is quantization alone.
+        classes: K.
+    """
+
+    device: str
+    labels: dict[str, NDArray[np.int8]]
+    logits: dict[str, NDArray[np.float32]]
+    decision: DecisionSpec
+    classes: int
+
+    def decisions(self, recording: str, windows: int) -> NDArray[np.int16] | None:
+        """Return labels ``[windows]`` of the first windows of ``recording``; None if it was not in the held-out set.
+
+        Without logits the smoothing works on votes of 1 for the window's label.
+        """
+        labels = self.labels.get(recording)
+        if labels is None or len(labels) < windows:
+            return None
+        if self.decision.smoothing == "none":
+            return labels[:windows].astype(np.int16)
+        logits = self.logits.get(recording)
+        probabilities = np.eye(self.classes)[labels[:windows]] if logits is None else softmax(logits[:windows])
+        return make_smoothing(self.decision).update(probabilities)[0]
+
+
+def read_baseline(bundle: Bundle) -> Baseline | None:
+    """Return the bundle's baseline, None when it carries none.
+
+    Raises:
+        BundleError: it is malformed.
+    """
+    files = bundle.manifest.files
+    if BASELINE_JSON not in files or BASELINE_NPZ not in files:
+        return None
+    classes = len(bundle.manifest.heads[0].labels)
+    try:
+        device = str(json.loads(bundle.read(BASELINE_JSON).decode("utf-8"))["device"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{bundle.path / BASELINE_JSON}: is malformed ({error!r}); export the model again") from None
+    arrays = bundle.arrays(BASELINE_NPZ)
+    labels = {name.removeprefix("labels/"): a for name, a in arrays.items() if name.startswith("labels/")}
+    logits = {name.removeprefix("logits/"): a for name, a in arrays.items() if name.startswith("logits/")}
+    for name, array in labels.items():
+        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer) or _outside(array, classes):
+            raise BundleError(
+                f"{bundle.path / BASELINE_NPZ}: labels/{name} is {array.dtype} {array.shape}, expected label indices "
+                f"0..{classes - 1} a window; export the model again"
+            )
+        if name in logits and logits[name].shape != (len(array), classes):
+            raise BundleError(
+                f"{bundle.path / BASELINE_NPZ}: logits/{name} has shape {logits[name].shape}, expected "
+                f"{(len(array), classes)}; export the model again"
+            )
+    return Baseline(device, labels, logits, bundle.manifest.decision, classes)
+
+
+def _outside(labels: NDArray[np.int8], classes: int) -> bool:
+    return bool(len(labels)) and not 0 <= int(labels.min()) <= int(labels.max()) < classes

@@ -1,0 +1,269 @@
+"""Replay recordings through one bundle on one engine, and sum up how right and how fast it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim import scores
+from device_sim.baseline import Baseline, read_baseline
+from device_sim.clock import Clock, RealTimeClock, SimulatedClock
+from device_sim.decisions import DecisionBatch
+from device_sim.device import Device
+from device_sim.engines import DEFAULT_ENGINE, open_engine
+from device_sim.results import SUMMARY_SCHEMA_VERSION, RecordingTrace, SimulationResult
+from device_sim.sources import on_device
+from device_sim.telemetry import Telemetry
+from edgehar.bundle import Bundle
+from edgehar.errors import DataError
+from edgehar.files import write_atomic
+from edgehar.recording import UNLABELLED, Recording
+from edgehar.signal import window_labels
+
+Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
+
+
+def simulate(
+    bundle: Bundle,
+    recordings: Sequence[Recording],
+    engine_name: str = DEFAULT_ENGINE,
+    *,
+    realtime: bool = False,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> SimulationResult:
+    """Stream each recording into a freshly reset device.
+
+    Args:
+        bundle: what to run.
+        recordings: replayed in order; channels are matched by name, labels by name.
+        engine_name: key of ``ENGINES``.
+        realtime: one sample every ``1 / rate_hz`` seconds of wall time.
+        progress: called now and then.
+        clock: stands in for the one that ``realtime`` chooses (tests).
+
+    Ctrl-C ends the run early; the result holds what was streamed until there, and ``summary["interrupted"]`` is true.
+
+    Raises:
+        DataError: no recording, or one that does not fit the bundle.
+        UsageError, MissingExtraError, EngineError: see :func:`device_sim.engines.open_engine`.
+    """
+    if not recordings:
+        raise DataError("no recording to simulate; give at least one")
+    manifest = bundle.manifest
+    fitted = [on_device(recording, manifest) for recording in recordings]
+    baseline = read_baseline(bundle)
+    engine = open_engine(engine_name, bundle)
+    if clock is None:
+        clock = RealTimeClock(manifest.rate_hz) if realtime else SimulatedClock()
+    telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, clock.deadline_stage)
+    device = Device(bundle, engine, telemetry)
+    total = sum(len(r.samples) for r in fitted)
+    run = _Run(bundle, device, telemetry, fitted, baseline, clock)
+    begin = time.perf_counter()
+    for recording in fitted:
+        device.reset()
+        batches: list[DecisionBatch] = []
+        try:
+            for batch in clock.replay(device, recording.samples):
+                batches.append(batch)
+                if progress is not None:
+                    progress(recording.name, (run.samples + device.samples) / total)
+        except KeyboardInterrupt:
+            run.interrupted = True
+        run.samples += device.samples
+        if device.samples:
+            run.traces.append(_trace(run, recording.cut(0, device.samples), batches))
+        if run.interrupted:
+            break
+    run.wall_s = time.perf_counter() - begin
+    return SimulationResult(_summary(run), tuple(run.traces), manifest.heads[0].labels, manifest.window, manifest.hop)
+
+
+def write_summary(path: Path, result: SimulationResult) -> None:
+    """Write ``summary.json`` (schema: ``device_sim/schemas/summary.schema.json``), whole or not at all."""
+    write_atomic(path, (json.dumps(result.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+@dataclass
+class _Run:
+    """All that the summary is made of; the last four fields grow while the recordings are streamed."""
+
+    bundle: Bundle
+    device: Device
+    telemetry: Telemetry
+    recordings: list[Recording]
+    baseline: Baseline | None
+    clock: Clock
+    traces: list[RecordingTrace] = field(default_factory=list)
+    samples: int = 0
+    wall_s: float = 0.0
+    interrupted: bool = False
+
+
+def _trace(run: _Run, recording: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
+    manifest, device, baseline = run.bundle.manifest, run.device, run.baseline
+    classes = len(manifest.heads[0].labels)
+    starts = np.concatenate([np.empty(0, np.int64), *(b.starts for b in batches)])
+    if recording.labels is None:
+        truth = np.full(len(starts), UNLABELLED, np.int16)
+    else:
+        truth = window_labels(recording.labels, manifest.window, manifest.hop)
+    events = [event for batch in batches for _, event in batch.ended]
+    last = device.finish()
+    if last is not None:
+        events.append(last)
+    return RecordingTrace(
+        recording=recording.name,
+        subject=recording.subject,
+        rate_hz=recording.rate_hz,
+        sample_labels=recording.labels,
+        starts=starts,
+        truth=truth[: len(starts)],
+        decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
+        probabilities=np.concatenate([np.empty((0, classes), np.float32), *(b.probabilities for b in batches)]),
+        outputs=np.concatenate([np.empty((0, classes), np.int8), *(b.outputs for b in batches)]),
+        baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
+        events=tuple(events),
+        invalid_samples=device.invalid_samples,
+    )
+
+
+def _summary(run: _Run) -> dict[str, Any]:
+    manifest, engine = run.bundle.manifest, run.device.engine
+    seconds = run.samples / manifest.rate_hz
+    return {
+        "schema_version": SUMMARY_SCHEMA_VERSION,
+        "bundle_name": manifest.name,
+        "bundle_sha256": run.bundle.sha256,
+        "engine": engine.name,
+        "engine_version": engine.version,
+        "recipe": manifest.recipe,
+        "dataset": ", ".join(dict.fromkeys(r.source for r in run.recordings if r.source)),
+        "subjects": sorted({t.subject for t in run.traces}),
+        "recordings": len(run.traces),
+        "samples": run.samples,
+        "invalid_samples": sum(t.invalid_samples for t in run.traces),
+        **_scores(run),
+        "events": _events(run.traces, seconds),
+        "latency_us": run.telemetry.summary_us(),
+        "latency_histogram_us": run.telemetry.histograms_us(),
+        "latency_kind": "measured",
+        "latency_timed_every": run.clock.timed_every,
+        "clock": run.clock.name,
+        "deadline_misses": run.telemetry.deadline_misses,
+        "deadline_misses_hop": run.telemetry.deadline_misses_hop,
+        "realtime_factor": seconds / run.wall_s if run.wall_s > 0 else 0.0,
+        "wall_s": run.wall_s,
+        "interrupted": run.interrupted,
+        "memory": {**engine.memory_bytes(), **run.device.memory_bytes},
+        "sizes": {name: entry.bytes for name, entry in sorted(manifest.files.items())},
+        "host": {
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "processors": os.cpu_count() or 1,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "provenance": dict(manifest.provenance),
+    }
+
+
+def _scores(run: _Run) -> dict[str, Any]:
+    labels = run.bundle.manifest.heads[0].labels
+    classes = len(labels)
+    people = [_Person(subject, run.traces, classes) for subject in sorted({t.subject for t in run.traces})]
+    counts = _total([p.device for p in people], classes)
+    paired = _total([p.paired for p in people], classes)
+    base = _total([p.baseline for p in people], classes)
+    base_accuracy = scores.accuracy(base)
+    drop = drop_interval = alike = summary_baseline = None
+    if run.baseline is not None and base_accuracy is not None:
+        paired_accuracy = scores.accuracy(paired)
+        assert paired_accuracy is not None
+        drop = 100 * (base_accuracy - paired_accuracy)
+        lost = [int(np.trace(p.baseline) - np.trace(p.paired)) for p in people]
+        drop_interval = scores.subject_interval(lost, [int(p.baseline.sum()) for p in people])
+        alike = sum(p.agreeing for p in people) / int(base.sum())
+        summary_baseline = {
+            "device": run.baseline.device,
+            "accuracy": base_accuracy,
+            "macro_f1": scores.macro_f1(base),
+            "windows": int(base.sum()),
+        }
+    interval = scores.subject_interval([int(np.trace(p.device)) for p in people], [p.windows for p in people])
+    return {
+        "windows": int(counts.sum()),
+        "windows_streamed": sum(len(t.starts) for t in run.traces),
+        "accuracy": scores.accuracy(counts),
+        "macro_f1": scores.macro_f1(counts),
+        "accuracy_interval": None if interval is None else list(interval),
+        "baseline": summary_baseline,
+        "accuracy_drop_points": drop,
+        "accuracy_drop_interval_points": None if drop_interval is None else [100 * v for v in drop_interval],
+        "agreement": alike,
+        "per_subject": [p.row() for p in people],
+        "confusion": {
+            "labels": list(labels),
+            "device": counts.tolist(),
+            "baseline": None if summary_baseline is None else base.tolist(),
+        },
+    }
+
+
+class _Person:
+    """Confusions of one subject: all scored windows, and those that have a baseline on both sides."""
+
+    def __init__(self, subject: str, traces: Sequence[RecordingTrace], classes: int) -> None:
+        self.subject = subject
+        mine = [t for t in traces if t.subject == subject]
+        self.device = _total([scores.confusion(t.truth, t.decisions, classes) for t in mine], classes)
+        both = [(t, t.baseline) for t in mine if t.baseline is not None]
+        self.paired = _total([scores.confusion(t.truth, t.decisions, classes) for t, _ in both], classes)
+        self.baseline = _total([scores.confusion(t.truth, b, classes) for t, b in both], classes)
+        self.agreeing = sum(int(((t.decisions == b) & (t.truth >= 0)).sum()) for t, b in both)
+
+    @property
+    def windows(self) -> int:
+        return int(self.device.sum())
+
+    def row(self) -> dict[str, Any]:
+        paired = int(self.baseline.sum())
+        return {
+            "subject": self.subject,
+            "windows": self.windows,
+            "accuracy": scores.accuracy(self.device),
+            "macro_f1": scores.macro_f1(self.device),
+            "baseline_accuracy": scores.accuracy(self.baseline),
+            "agreement": self.agreeing / paired if paired else None,
+        }
+
+
+def _total(counts: Sequence[NDArray[np.int64]], classes: int) -> NDArray[np.int64]:
+    total = np.zeros((classes, classes), np.int64)
+    for one in counts:
+        total += one
+    return total
+
+
+def _events(traces: Sequence[RecordingTrace], seconds: float) -> dict[str, Any]:
+    count = sum(len(t.events) for t in traces)
+    true = sum(_stretches(t.sample_labels) for t in traces if t.sample_labels is not None)
+    return {"count": count, "per_hour": 3600 * count / seconds if seconds else 0.0, "true_count": true}
+
+
+def _stretches(labels: NDArray[np.int16]) -> int:
+    """Number of stretches of one label, unlabelled ones not counted."""
+    values = labels[np.flatnonzero(np.diff(labels, prepend=np.int16(-2)))].tolist()
+    known = [v for v in values if v != UNLABELLED]
+    return len(known) if UNLABELLED in values else 1 + sum(a != b for a, b in pairwise(known))
