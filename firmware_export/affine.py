@@ -1,0 +1,128 @@
+"""Which integers stand for which real numbers, and the fixed-point arithmetic between them.
+
+Source of the arithmetic: the integer-only inference scheme of Jacob et al. 2018 (arXiv:1712.05877, section 2.2 and
+appendix B) as TFLite's reference kernels round it: a product with a Q0.31 multiplier is rounded once to 32 bits,
+then once more by the power of two ("double rounding").
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_export.graph import Quantization, Range
+
+INT8_MIN, INT8_MAX = -128, 127
+BIAS_LIMIT = 2**30  # half of int32, the other half is for the products
+SMALLEST_CHANNEL = 2.0**-16  # of the largest channel's scale: XNNPACK refuses rescaling factors below 2^-32
+SMALLEST_STEP = 2.0**-20  # of an activation that calibration saw only at 0
+
+
+def activation_quantization(seen: Range) -> Quantization:
+    """Return the int8 scale and zero point that cover a range; 0.0 gets an exact integer.
+
+    The zero point is rounded, so one end of the range may be cut by up to half a step.
+    """
+    scale = max((seen.high - seen.low) / (INT8_MAX - INT8_MIN), SMALLEST_STEP)
+    scale = float(np.float32(scale))
+    zero_point = min(max(round(INT8_MIN - seen.low / scale), INT8_MIN), INT8_MAX)
+    return Quantization((scale,), zero_point)
+
+
+def quantize_weight(
+    weight: NDArray[np.float32], axis: int | None, smallest: NDArray[np.float64]
+) -> tuple[NDArray[np.int8], Quantization]:
+    """Return ``weight`` as symmetric int8 in -127..127.
+
+    -128 is left out: the TFLite int8 specification forbids it, kernels rely on it.
+
+    Args:
+        weight: any shape.
+        axis: dimension with one scale an entry; None for one scale in all.
+        smallest: ``[C]`` lower bounds of the scales (see :func:`smallest_weight_scale`); with axis None the largest
+            of them counts.
+    """
+    if axis is None:
+        others, smallest = tuple(range(weight.ndim)), smallest.max(keepdims=True)
+    else:
+        others = tuple(i for i in range(weight.ndim) if i != axis)
+    largest = np.abs(weight).max(axis=others).astype(np.float64).reshape(-1)
+    scales = np.maximum(largest / INT8_MAX, smallest)
+    scales = np.maximum(scales, scales.max() * SMALLEST_CHANNEL) if scales.any() else np.ones_like(scales)
+    quant = Quantization(tuple(float(s) for s in scales.astype(np.float32)), 0, axis)
+    column = [1] * weight.ndim
+    if axis is not None:
+        column[axis] = -1
+    q = np.rint(weight / np.asarray(quant.scales).reshape(column))
+    return np.clip(q, -INT8_MAX, INT8_MAX).astype(np.int8), quant
+
+
+def smallest_weight_scale(bias: NDArray[np.float32], x: Quantization) -> NDArray[np.float64]:
+    """Return ``[C]`` weight scales below which the int32 bias would leave ``±2^30``.
+
+    A channel whose weights have died still has to put out its bias, and the accumulator needs the other half.
+    """
+    return np.abs(bias).astype(np.float64) / (x.scale * BIAS_LIMIT)
+
+
+def quantize_bias(
+    bias: NDArray[np.float32], x: Quantization, weight: Quantization
+) -> tuple[NDArray[np.int32], Quantization]:
+    """Return ``bias`` ``[C]`` as int32 with scale ``s_x * s_w[c]``, so that it adds to the accumulator as it is."""
+    scales = x.scale * np.asarray(weight.scales)
+    q = np.clip(np.rint(bias / scales), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
+    return q, Quantization(tuple(float(s) for s in scales.astype(np.float32)), 0, None if weight.axis is None else 0)
+
+
+def fixed_point(real: float) -> tuple[int, int]:
+    """Return ``(multiplier, shift)`` with ``real ≈ multiplier * 2^(shift - 31)``, multiplier in [2^30, 2^31) or 0.
+
+    Source: TFLite ``QuantizeMultiplier``. Factors below 2^-31 become 0.
+    """
+    if real == 0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = math.floor(fraction * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier, shift = multiplier // 2, shift + 1
+    return (0, 0) if shift < -31 else (multiplier, shift)
+
+
+def high_multiply(a: NDArray[np.int64], multiplier: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Return ``a * multiplier / 2^31`` to nearest, halves upward.
+
+    Source: gemmlowp ``SaturatingRoundingDoublingHighMul``; its one saturating case (both -2^31) cannot occur, as
+    multipliers are non-negative. Its nudge-and-truncate equals this shift for either sign.
+    """
+    return (a * multiplier + (1 << 30)) >> 31
+
+
+def divide_by_power_of_two(a: NDArray[np.int64], exponent: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """Return ``a / 2^exponent`` to nearest, halves away from zero. Source: gemmlowp ``RoundingDivideByPOT``."""
+    half = (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
+    return (a + half - ((a < 0) & (half > 0))) >> exponent
+
+
+def rescale(accumulator: NDArray[Any], real: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    """Return int32 accumulators times real factors (broadcast over the last axis), rounded twice.
+
+    Source: TFLite ``MultiplyByQuantizedMultiplier``. Accumulators are below 2^31 in size; the left shift of
+    factors above 1 must not overflow 32 bits, which holds for ``|accumulator * factor| < 2^31``.
+    """
+    pairs = np.asarray([fixed_point(float(r)) for r in np.atleast_1d(real)], np.int64)
+    multiplier, shift = pairs[:, 0], pairs[:, 1]
+    a = accumulator.astype(np.int64)
+    if (shift > 0).any():
+        a <<= np.maximum(shift, 0)
+    return divide_by_power_of_two(high_multiply(a, multiplier), np.maximum(-shift, 0))
+
+
+def to_int8(
+    rescaled: NDArray[np.int64], zero_point: int, low: int = INT8_MIN, high: int = INT8_MAX
+) -> NDArray[np.int8]:
+    """Return ``rescaled + zero_point`` clamped to ``low..high``."""
+    rescaled += zero_point
+    return np.clip(rescaled, low, high, out=rescaled).astype(np.int8)

@@ -1,0 +1,112 @@
+"""Any float ``.onnx`` over windows to our graph, ours or a stranger's.
+
+To read one more operator: a function in a file here, a line in ``READERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from edgehar.errors import ExportError, MissingExtraError
+from firmware_export.graph import Graph, Value, assemble
+from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes
+from firmware_export.onnx_reader.reading import Order, Reading, Tensor
+
+READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
+    "Add": arithmetic.read_add,
+    "AveragePool": pooling.read_average_pool,
+    "BatchNormalization": arithmetic.read_batch_normalization,
+    "Clip": arithmetic.read_clip,
+    "Conv": convolution.read_conv,
+    "Div": arithmetic.read_div,
+    "Dropout": shapes.read_identity,
+    "Flatten": shapes.read_flatten,
+    "Gemm": dense.read_gemm,
+    "GlobalAveragePool": pooling.read_global_average_pool,
+    "Identity": shapes.read_identity,
+    "MatMul": dense.read_matmul,
+    "MaxPool": pooling.read_max_pool,
+    "Mul": arithmetic.read_mul,
+    "ReduceMean": pooling.read_reduce_mean,
+    "Relu": arithmetic.read_relu,
+    "Reshape": shapes.read_reshape,
+    "Softmax": arithmetic.read_softmax,
+    "Squeeze": shapes.read_squeeze,
+    "Sub": arithmetic.read_sub,
+    "Transpose": shapes.read_transpose,
+    "Unsqueeze": shapes.read_unsqueeze,
+}
+
+_WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "MaxPool")
+
+
+def read_onnx(data: bytes) -> Graph:
+    """Return the float graph of an ONNX file, batch 1, channels-last whatever the file's own layout.
+
+    Raises:
+        ExportError: it is no ONNX file, or its inputs or outputs are not of a kind we can place.
+        UnsupportedOpError: an operator, or a setting of one, is not known; names operator, node and place.
+    """
+    model = _load(data)
+    nodes = [node for node in model.graph if node.op_type != "Constant"]
+    reading = Reading(count=len(nodes))
+    inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
+    for value in inputs:
+        _read_input(reading, value)
+    for reading.place, node in enumerate(nodes, start=1):
+        reader = READERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if reader is None:
+            domain = f" of domain {node.domain!r}" if node.domain else ""
+            raise reading.refuse(node, f"this operator{domain} is not known; known are {', '.join(READERS)}")
+        reader(reading, node)
+    outputs = [_output(reading, value) for value in model.graph.outputs]
+    return assemble([v.name for v in inputs], outputs, reading.nodes, reading.values.values())
+
+
+def _load(data: bytes) -> ir.Model:
+    try:
+        import onnx  # noqa: PLC0415 (onnx-ir reads bytes through it)
+    except ImportError:
+        raise MissingExtraError("onnx", "export", "reading an ONNX file") from None
+    try:
+        return ir.from_proto(onnx.load_model_from_string(data))
+    except Exception as error:  # protobuf and onnx-ir raise many types for damaged bytes
+        raise ExportError(
+            f"{len(data)} bytes are not a readable ONNX model ({type(error).__name__}); export it again"
+        ) from None
+
+
+def _read_input(reading: Reading, value: ir.Value) -> None:
+    dims = list(value.shape) if value.shape is not None else []
+    if len(dims) not in (2, 3) or not all(isinstance(d, int) for d in dims[1:]):
+        raise ExportError(
+            f"ONNX input {value.name!r} has shape {[str(d) for d in dims]}, expected [N, T, C], [N, C, T] or [N, K] "
+            "with known T and C; export with a fixed window"
+        )
+    if value.dtype != ir.DataType.FLOAT:
+        raise ExportError(f"ONNX input {value.name!r} is {value.dtype}, expected FLOAT")
+    shape = (1, *(int(d) for d in dims[1:]))
+    order = Order.SAME
+    if len(shape) == 3 and any(node.op_type in _WANTS_CHANNELS_FIRST for node, _ in value.uses()):
+        order, shape = Order.CHANNELS_FIRST, (1, shape[2], shape[1])
+    reading.values[value.name] = Value(value.name, shape)
+    reading.tensors[value.name] = Tensor(value.name, shape, order)
+
+
+def _output(reading: Reading, value: ir.Value) -> str:
+    tensor = reading.tensors.get(value.name)
+    if tensor is None:
+        raise ExportError(f"ONNX output {value.name!r} is a constant; the network does not use its input")
+    if tensor.order is not Order.SAME and not (tensor.order is Order.FLAT and _is_unmoved(tensor)):
+        raise ExportError(
+            f"ONNX output {value.name!r} is channels-first {list(tensor.onnx_shape)}, device files are channels-last; "
+            "end the network with a transpose, a pool or a linear layer"
+        )
+    return tensor.name
+
+
+def _is_unmoved(tensor: Tensor) -> bool:
+    return bool((tensor.permutation == np.arange(tensor.shape[1])).all())

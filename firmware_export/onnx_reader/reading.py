@@ -1,0 +1,158 @@
+"""State of one reading of an ONNX file: what was built so far, and in which order each tensor's axes lie.
+
+ONNX convolves ``[N, C, T]``, our graph holds ``[N, T, C]``. No transpose is ever emitted: a tensor remembers how its
+ONNX axes relate to ours, and whoever consumes it takes that into account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgehar.errors import ExportError, UnsupportedOpError
+from firmware_export.graph import Attrs, Node, Shape, Value
+from firmware_export.ops import OPS
+
+
+class Order(StrEnum):
+    """How the axes of an ONNX tensor lie in our value."""
+
+    SAME = "same"  # axis by axis
+    CHANNELS_FIRST = "channels_first"  # ONNX [N, C, T], ours [N, T, C]
+    FLAT = "flat"  # ONNX [N, C * T], ours [N, T * C]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An ONNX activation and where it is in our graph."""
+
+    name: str  # of our value
+    shape: Shape  # of our value
+    order: Order
+    steps: int = 1  # T of a flat tensor
+
+    @property
+    def onnx_shape(self) -> Shape:
+        """The shape that the ONNX file means."""
+        if self.order is Order.CHANNELS_FIRST:
+            n, t, c = self.shape
+            return n, c, t
+        return self.shape
+
+    def channel_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
+        """Return a vector along the ONNX channel axis in the order of our last axis."""
+        return vector[self.permutation] if self.order is Order.FLAT else vector
+
+    @property
+    def permutation(self) -> NDArray[np.intp]:
+        """For each of our flat positions ``t * C + c`` the ONNX position ``c * T + t``."""
+        return np.arange(self.shape[1]).reshape(-1, self.steps).T.reshape(-1)
+
+
+@dataclass
+class Reading:
+    """What has been read so far."""
+
+    count: int  # nodes in the file
+    place: int = 0  # of the node being read, from 1
+    values: dict[str, Value] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)  # by ONNX name
+
+    def refuse(self, node: ir.Node, reason: str) -> UnsupportedOpError:
+        """Return the error that names operator, node and place."""
+        name = node.name or "unnamed"
+        reads = ", ".join(repr(v.name) for v in node.inputs if v is not None)
+        return UnsupportedOpError(
+            f"ONNX operator {node.op_type} (node {name!r}, {self.place} of {self.count}, reads {reads}): {reason}"
+        )
+
+    def tensor(self, node: ir.Node, index: int) -> Tensor:
+        """Return an input that is computed while running."""
+        value = node.inputs[index] if index < len(node.inputs) else None
+        if value is None or value.name not in self.tensors:
+            raise self.refuse(node, f"input {index} is a constant or missing, expected an activation")
+        return self.tensors[value.name]
+
+    def constant(self, node: ir.Node, index: int) -> NDArray[Any] | None:
+        """Return a constant input, None where it is left out.
+
+        Raises:
+            UnsupportedOpError: it is computed while running.
+        """
+        if index >= len(node.inputs) or node.inputs[index] is None:
+            return None
+        data = constant_of(node.inputs[index])
+        if data is None:
+            raise self.refuse(
+                node,
+                f"input {index} is computed while running, expected a constant; export with fixed shapes and "
+                "constant folding",
+            )
+        return data
+
+    def required(self, node: ir.Node, index: int) -> NDArray[Any]:
+        """Return a constant input that must be there."""
+        data = self.constant(node, index)
+        if data is None:
+            raise self.refuse(node, f"input {index} is missing")
+        return data
+
+    def add_constant(self, name: str, data: NDArray[Any]) -> str:
+        """Add float numbers under a name near ``name``; return the name they got."""
+        unique, n = name, 2
+        while unique in self.values:
+            unique, n = f"{name}_{n}", n + 1
+        array = np.ascontiguousarray(data, np.float32)
+        self.values[unique] = Value(unique, array.shape, data=array)
+        return unique
+
+    def add(
+        self,
+        node: ir.Node,
+        op: str,
+        inputs: Sequence[str],
+        attrs: Attrs,
+        order: Order,
+        *,
+        output: str | None = None,
+        steps: int = 1,
+    ) -> Tensor:
+        """Append a node of our graph; its output becomes that of the ONNX node unless it is named otherwise."""
+        onnx_name = node.outputs[0].name
+        name = output or onnx_name
+        try:
+            shape = OPS[op].shape(attrs, [self.values[i].shape for i in inputs])
+        except (ExportError, ValueError) as error:
+            raise self.refuse(node, str(error)) from None
+        self.values[name] = Value(name, shape)
+        self.nodes.append(Node(op, f"{node.name or onnx_name}", tuple(inputs), (name,), attrs))
+        tensor = Tensor(name, shape, order, steps)
+        if output is None:
+            self.tensors[onnx_name] = tensor
+        return tensor
+
+    def alias(self, node: ir.Node, tensor: Tensor) -> None:
+        """Make the ONNX node's output another name of a tensor."""
+        self.tensors[node.outputs[0].name] = tensor
+
+
+def constant_of(value: ir.Value) -> NDArray[Any] | None:
+    """Return the numbers of an initializer or Constant node, None for anything else."""
+    tensor = ir.convenience.get_const_tensor(value)
+    return None if tensor is None else np.asarray(tensor.numpy())
+
+
+def attribute(node: ir.Node, name: str, default: Any) -> Any:
+    """Return an attribute's value as plain numbers, strings or tuples."""
+    found: Mapping[str, ir.Attr] = node.attributes
+    if name not in found:
+        return default
+    value = found[name].value
+    return tuple(value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,50 @@
+"""The operators of the graph, one a file. To add one: its file, its line in ``OPS``, its conformance cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgehar.errors import UnsupportedOpError
+from firmware_export.graph import Graph, Node
+from firmware_export.ops.add import ADD
+from firmware_export.ops.average_pool1d import AVERAGE_POOL1D
+from firmware_export.ops.batch_norm import BATCH_NORM
+from firmware_export.ops.conv1d import CONV1D
+from firmware_export.ops.dense import DENSE
+from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
+from firmware_export.ops.max_pool1d import MAX_POOL1D
+from firmware_export.ops.op import Op
+from firmware_export.ops.relu import RELU
+from firmware_export.ops.reshape import RESHAPE
+from firmware_export.ops.softmax import SOFTMAX
+
+OPS: Mapping[str, Op] = {
+    "add": ADD,
+    "average_pool1d": AVERAGE_POOL1D,
+    "batch_norm": BATCH_NORM,
+    "conv1d": CONV1D,
+    "dense": DENSE,
+    "depthwise_conv1d": DEPTHWISE_CONV1D,
+    "max_pool1d": MAX_POOL1D,
+    "relu": RELU,
+    "reshape": RESHAPE,
+    "softmax": SOFTMAX,
+}
+
+
+def op_of(node: Node) -> Op:
+    """Return the record of a node's op.
+
+    Raises:
+        UnsupportedOpError: there is none.
+    """
+    op = OPS.get(node.op)
+    if op is None:
+        raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) is not known; known are {', '.join(OPS)}")
+    return op
+
+
+def node_macs(graph: Graph, node: Node) -> int:
+    """Return the multiply-accumulates of a node for one window."""
+    shapes = [graph.values[name].shape for name in node.inputs]
+    return op_of(node).macs(node.attrs, shapes, graph.values[node.output].shape)

@@ -1,0 +1,113 @@
+"""``softmax`` over the last axis, x ``[N, K]`` or ``[N, T, C]``; int8 output has scale 1/256 and zero point -128.
+
+Source of the int8 arithmetic: TFLite ``reference_ops::Softmax`` (fixed point throughout), built from gemmlowp's
+``exp_on_negative_values`` and ``one_over_one_plus_x_for_x_in_0_1``. Formats are written Qm.n: n fraction bits of 32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.signal import QuantParams
+from firmware_export.affine import INT8_MAX, INT8_MIN, divide_by_power_of_two, fixed_point, high_multiply
+from firmware_export.graph import Attrs, Quantization
+from firmware_export.ops.op import Activation, Array, Op, no_macs, same_shape
+
+OUTPUT = QuantParams(1 / 256, -128)
+_DIFFERENCE_FRACTION = 26  # Q5.26: differences to the largest logit, -32..0
+_SUM_FRACTION = 19  # Q12.19: up to 4096 terms
+_INT32 = (-(2**31), 2**31 - 1)
+
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Softmax(Attrs):
+    """There is nothing to set."""
+
+
+def float32(_attrs: Softmax, inputs: Sequence[Array]) -> Array:
+    """Return the softmax in float32."""
+    e = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+    y: Array = e / e.sum(axis=-1, keepdims=True)
+    return y
+
+
+def _q31(real: float) -> int:
+    return min(round(real * 2**31), 2**31 - 1)
+
+
+def _shift_left_saturating(a: I64, bits: int) -> I64:
+    return np.clip(a << bits, *_INT32)
+
+
+def _exp_of_small(a: I64) -> I64:
+    """Return exp(a) in Q0.31 for a in [-1/4, 0) in Q0.31: Taylor series about -1/8, four terms."""
+    x = a + (1 << 28)
+    x2 = high_multiply(x, x)
+    x3 = high_multiply(x2, x)
+    x4 = high_multiply(x2, x2)
+    series = divide_by_power_of_two(x4, 2)
+    series = high_multiply(series + x3, _q31(1 / 3))
+    series = divide_by_power_of_two(series + x2, 1)
+    constant = _q31(math.exp(-1 / 8))
+    return constant + high_multiply(x + series, constant)
+
+
+def _exp_of_negative(a: I64) -> I64:
+    """Return exp(a) in Q0.31 for a <= 0 in Q5.26: a remainder in [-1/4, 0) and one factor a bit of the rest."""
+    quarter = 1 << (_DIFFERENCE_FRACTION - 2)
+    remainder = (a & (quarter - 1)) - quarter
+    result = _exp_of_small(remainder << (31 - _DIFFERENCE_FRACTION))
+    rest = remainder - a
+    for exponent in range(-2, 5):
+        bit = 1 << (_DIFFERENCE_FRACTION + exponent)
+        result = np.where(rest & bit, high_multiply(result, _q31(math.exp(-(2.0**exponent)))), result)
+    return np.where(a == 0, 2**31 - 1, result)
+
+
+def _one_over_one_plus(a: I64) -> I64:
+    """Return 1 / (1 + a) in Q0.31 for a in [0, 1] in Q0.31: three Newton steps on the half denominator."""
+    total = a + (2**31 - 1)
+    half_denominator = (total + np.sign(total)) // 2  # gemmlowp RoundingHalfSum, of a non-negative sum here
+    one = 1 << 29  # in Q2.29
+    x = round(48 / 17 * one) + high_multiply(half_denominator, -round(32 / 17 * one))
+    for _ in range(3):
+        product = high_multiply(half_denominator, x)
+        x = x + _shift_left_saturating(high_multiply(x, one - product), 2)
+    return _shift_left_saturating(x, 1)
+
+
+def int8(_attrs: Softmax, inputs: Sequence[Array], quants: Sequence[Quantization], _output: Quantization) -> Array:
+    """Return the softmax in int8 at the fixed output scale."""
+    # beta is 1; the factor lifts logits to Q5.26
+    multiplier, shift = fixed_point(min(quants[0].scale * 2.0**_DIFFERENCE_FRACTION, 2.0**31 - 1))
+    reach = math.floor(31 * 2.0 ** (31 - 5) / 2.0**shift)  # TFLite CalculateInputRadius(5 integer bits)
+    q = inputs[0].astype(np.int64)
+    difference = q - q.max(axis=-1, keepdims=True)
+    counted = difference >= -reach
+    scaled = high_multiply(np.where(counted, difference, 0) << shift, multiplier)
+    e = np.where(counted, _exp_of_negative(scaled), 0)
+    total = np.where(counted, divide_by_power_of_two(e, 31 - _SUM_FRACTION), 0).sum(axis=-1, keepdims=True)
+
+    # normalize the sum to 1 <= total < 2, remembering the power of two
+    headroom = 31 - np.floor(np.log2(total.astype(np.float64))).astype(np.int64)
+    over_unit = 31 - _SUM_FRACTION - headroom
+    inverse = _one_over_one_plus((total << headroom) - (1 << 31))
+    y = divide_by_power_of_two(high_multiply(inverse, e), over_unit + 31 - 8)
+    return np.where(counted, np.clip(y + INT8_MIN, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
+
+
+SOFTMAX = Op(
+    operands=(Activation(),),
+    output_scale=OUTPUT,
+    shape=same_shape,
+    macs=no_macs,
+    float32=float32,
+    int8=int8,
+)

@@ -1,0 +1,33 @@
+"""Rewrites of the graph, one a file: ``(Graph) -> Graph``, the same function of the input before and after.
+
+``PASSES`` run in this order on the float graph as read; ``RANGE_PASSES`` on the calibrated one. A pass that merges
+two nodes keeps the output name of the later one, so graph outputs keep their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from firmware_export.graph import Graph
+from firmware_export.passes.fold_batch_norm import fold_batch_norm
+from firmware_export.passes.fuse_relu import fuse_relu
+from firmware_export.passes.remove_identity import remove_identity
+from firmware_export.passes.same_scale_groups import same_scale_groups
+
+Pass = Callable[[Graph], Graph]
+
+PASSES: Mapping[str, Pass] = {
+    "remove_identity": remove_identity,
+    "fold_batch_norm": fold_batch_norm,
+    "fuse_relu": fuse_relu,
+}
+RANGE_PASSES: Mapping[str, Pass] = {
+    "same_scale_groups": same_scale_groups,
+}
+
+
+def run_passes(graph: Graph, passes: Mapping[str, Pass]) -> Graph:
+    """Return the graph after all of these passes."""
+    for rewrite in passes.values():
+        graph = rewrite(graph)
+    return graph

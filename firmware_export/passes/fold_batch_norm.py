@@ -1,0 +1,83 @@
+"""Fold ``batch_norm`` into the layer before it; where there is none, make it a depthwise convolution of kernel 1.
+
+Ensures: no ``batch_norm`` is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from firmware_export.graph import Graph, Node, Value, assemble
+from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.op import ActivatedAttrs, FusedActivation
+from firmware_export.ops.reshape import Reshape
+
+CHANNEL_AXIS = {"conv1d": 0, "depthwise_conv1d": 1, "dense": 0}  # of the weight of each layer that can take it in
+
+
+def fold_batch_norm(graph: Graph) -> Graph:
+    """Return the graph without ``batch_norm``."""
+    while found := next((node for node in graph.nodes if node.op == "batch_norm"), None):
+        layer = graph.producer(found.inputs[0])
+        if layer is not None and _can_take_in(graph, layer):
+            graph = _fold(graph, layer, found)
+        else:
+            graph = _as_depthwise(graph, found)
+    return graph
+
+
+def _can_take_in(graph: Graph, layer: Node) -> bool:
+    return (
+        layer.op in CHANNEL_AXIS
+        and isinstance(layer.attrs, ActivatedAttrs)
+        and layer.attrs.activation is FusedActivation.NONE
+        and graph.only_reader(layer.output) is not None
+    )
+
+
+def _constant(graph: Graph, name: str) -> np.ndarray:  # type: ignore[type-arg]
+    data = graph.values[name].data
+    if data is None:
+        raise ValueError(f"{name!r} is not a constant")
+    return data.astype(np.float64)
+
+
+def _fold(graph: Graph, layer: Node, norm: Node) -> Graph:
+    x, weight_name, bias_name = layer.inputs
+    weight, bias = _constant(graph, weight_name), _constant(graph, bias_name)
+    scale, offset = _constant(graph, norm.inputs[1]), _constant(graph, norm.inputs[2])
+    column = [1] * weight.ndim
+    column[CHANNEL_AXIS[layer.op]] = -1
+    # new names: another layer may share these constants
+    folded = [
+        _float(f"{norm.output}/weight", weight * scale.reshape(column)),
+        _float(f"{norm.output}/bias", bias * scale + offset),
+    ]
+    merged = replace(layer, inputs=(x, *(v.name for v in folded)), outputs=norm.outputs)
+    nodes = [merged if node is layer else node for node in graph.nodes if node is not norm]
+    return assemble(graph.inputs, graph.outputs, nodes, [*graph.values.values(), *folded])
+
+
+def _as_depthwise(graph: Graph, norm: Node) -> Graph:
+    x, scale, offset = norm.inputs
+    shape = graph.values[x].shape
+    weight = _float(f"{norm.output}/weight", _constant(graph, scale)[None])
+    new: list[Value] = [weight]
+    nodes: list[Node] = []
+    source, target = x, norm.output
+    if len(shape) == 2:  # a depthwise convolution wants [N, T, C]
+        lifted = (1, 1, shape[1])
+        source, target = f"{norm.output}/in", f"{norm.output}/out"
+        new += [Value(source, lifted), Value(target, lifted)]
+        nodes.append(Node("reshape", f"{norm.name}/in", (x,), (source,), Reshape(lifted)))
+    nodes.append(Node("depthwise_conv1d", norm.name, (source, weight.name, offset), (target,), DepthwiseConv1d()))
+    if len(shape) == 2:
+        nodes.append(Node("reshape", f"{norm.name}/out", (target,), (norm.output,), Reshape(shape)))
+    rewritten = [step for node in graph.nodes for step in (nodes if node is norm else [node])]
+    return assemble(graph.inputs, graph.outputs, rewritten, [*graph.values.values(), *new])
+
+
+def _float(name: str, data: np.ndarray) -> Value:  # type: ignore[type-arg]
+    return Value(name, data.shape, data=np.ascontiguousarray(data, np.float32))

@@ -1,0 +1,84 @@
+"""Calibrated float graph to quantized graph: the one place where integers are chosen. Every target writes these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgehar.errors import ExportError, UnsupportedOpError
+from edgehar.signal import QuantParams
+from firmware_export.affine import activation_quantization, quantize_bias, quantize_weight, smallest_weight_scale
+from firmware_export.graph import Graph, Node, Quantization, Value, assemble
+from firmware_export.ops import op_of
+from firmware_export.ops.op import Bias, Weight
+
+
+def quantize(graph: Graph) -> Graph:
+    """Return the int8 graph: same nodes, activations and weights int8, biases int32.
+
+    Args:
+        graph: float, through ``PASSES``, calibrated, through ``RANGE_PASSES``.
+
+    Raises:
+        UnsupportedOpError: an op has no int8 form; names it and the node.
+        ExportError: an activation was not calibrated.
+    """
+    values = {value.name: _activation(graph, value) for value in graph.activations}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if op_of(node).int8 is None:
+            raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) has no int8 form")
+        inputs, constants = _constants(graph, node, values)
+        values.update((value.name, value) for value in constants)
+        nodes.append(replace(node, inputs=inputs))
+    return assemble(graph.inputs, graph.outputs, nodes, values.values())
+
+
+def _activation(graph: Graph, value: Value) -> Value:
+    producer = graph.producer(value.name)
+    fixed = op_of(producer).output_scale if producer is not None else None
+    if isinstance(fixed, QuantParams):
+        quant = Quantization((fixed.scale,), fixed.zero_point)
+    elif value.range is not None:
+        quant = activation_quantization(value.range)
+    else:
+        raise ExportError(f"value {value.name!r} has no calibrated range; calibrate the graph before quantizing it")
+    return replace(value, dtype="int8", quant=quant, range=None)
+
+
+def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tuple[str, ...], list[Value]]:
+    """Return the node's inputs with its constants under names of its own, and these constants as integers.
+
+    Two nodes may share float weights, but not integers: the bias depends on the scale of the node's input.
+    """
+    names, made = list(node.inputs), []
+    x = values[node.inputs[0]].quantization
+    for index, role in enumerate(op_of(node).operands):
+        if not isinstance(role, Bias):
+            continue
+        weight_role = op_of(node).operands[role.of]
+        if not isinstance(weight_role, Weight):
+            raise ExportError(f"op {node.op!r}: the bias at operand {index} belongs to no weight")
+        weight, bias = _data(graph, node, role.of), _data(graph, node, index)
+        weight_q, weight_quant = quantize_weight(weight, weight_role.axis, smallest_weight_scale(bias, x))
+        bias_q, bias_quant = quantize_bias(bias, x, weight_quant)
+        names[role.of], names[index] = (_own_name(graph, node, names[i]) for i in (role.of, index))
+        made.append(Value(names[role.of], weight_q.shape, "int8", weight_quant, weight_q))
+        made.append(Value(names[index], bias_q.shape, "int32", bias_quant, bias_q))
+    return tuple(names), made
+
+
+def _data(graph: Graph, node: Node, index: int) -> NDArray[Any]:
+    data = graph.values[node.inputs[index]].data
+    if data is None:
+        raise UnsupportedOpError(
+            f"op {node.op!r} (node {node.name!r}): operand {index} ({node.inputs[index]!r}) is computed while running, "
+            "expected a constant"
+        )
+    return data
+
+
+def _own_name(graph: Graph, node: Node, name: str) -> str:
+    return name if len(graph.consumers(name)) == 1 else f"{node.output}/{name}"

@@ -1,0 +1,56 @@
+"""Run a graph, float or int8, over many windows with the numpy references of its ops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.errors import UnsupportedOpError, UsageError
+from firmware_export.graph import Graph, Node
+from firmware_export.ops import op_of
+
+BATCH = 32  # windows at once: intermediate results of a HAR network then stay within the processor's cache
+
+Array = NDArray[Any]
+
+
+def run(graph: Graph, windows: Array) -> tuple[Array, ...]:
+    """Return each output of the graph, ``[N, K]``, for windows ``[N, ...]`` of the graph's input type.
+
+    Raises:
+        UsageError: the windows are not of the input's shape and type.
+        UnsupportedOpError: an int8 graph holds an op that exists in float only.
+    """
+    batches = [[values[name] for name in graph.outputs] for values in activations(graph, windows)]
+    return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+
+
+def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
+    """Yield all activations by name, a batch of windows at a time. Raises as :func:`run`."""
+    (input_name,) = graph.inputs
+    expected = graph.values[input_name]
+    if windows.shape[1:] != expected.shape[1:] or windows.dtype != np.dtype(expected.dtype) or len(windows) == 0:
+        raise UsageError(
+            f"windows are {windows.dtype}{list(windows.shape)}, the graph's input {input_name!r} takes "
+            f"{expected.dtype}[N, {', '.join(map(str, expected.shape[1:]))}] with N >= 1"
+        )
+    for start in range(0, len(windows), BATCH):
+        values: dict[str, Array] = {input_name: windows[start : start + BATCH]}
+        for node in graph.nodes:
+            values[node.output] = _run_node(graph, node, values)
+        yield values
+
+
+def _run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:
+    op = op_of(node)
+    operands = [graph.values[name] for name in node.inputs]
+    inputs = [values[v.name] if v.data is None else v.data for v in operands]
+    output = graph.values[node.output]
+    if output.dtype == "float32":
+        return op.float32(node.attrs, inputs)
+    if op.int8 is None:
+        raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) has no int8 form; a pass should have removed it")
+    return op.int8(node.attrs, inputs, [v.quantization for v in operands], output.quantization)

@@ -1,0 +1,144 @@
+"""How each op of ours is written in ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.errors import ExportError
+from firmware_export.graph import Attrs, Node
+from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.max_pool1d import MaxPool1d
+from firmware_export.ops.op import ActivatedAttrs
+from firmware_export.ops.reshape import Reshape
+from firmware_export.targets.onnx.writer import Writer
+
+A = TypeVar("A", bound=Attrs)
+
+
+def _attrs(node: Node, kind: type[A]) -> A:
+    if not isinstance(node.attrs, kind):
+        raise ExportError(f"node {node.name!r} ({node.op}) has attributes {node.attrs}, expected {kind.__name__}")
+    return node.attrs
+
+
+def _data(writer: Writer, name: str) -> NDArray[Any]:
+    data = writer.graph.values[name].data
+    if data is None:
+        raise ExportError(f"value {name!r} is computed while running, expected a constant")
+    return data
+
+
+def emit_conv1d(writer: Writer, node: Node) -> None:
+    """Conv with weight ``[C_out, C_in / groups, K]``."""
+    attrs = _attrs(node, Conv1d)
+    weight = _data(writer, node.inputs[1]).transpose(0, 2, 1)
+    _emit_conv(writer, node, attrs, weight, attrs.groups)
+
+
+def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
+    """Conv with as many groups as channels, weight ``[C_out, 1, K]``."""
+    attrs = _attrs(node, DepthwiseConv1d)
+    weight = _data(writer, node.inputs[1]).T[:, None]
+    _emit_conv(writer, node, attrs, weight, weight.shape[0] // attrs.multiplier)
+
+
+def _emit_conv(writer: Writer, node: Node, attrs: Conv1d | DepthwiseConv1d, weight: NDArray[Any], groups: int) -> None:
+    inputs = [
+        writer.real(node.inputs[0]),
+        writer.real_constant(node.inputs[1], weight, axis=0),
+        writer.real_constant(node.inputs[2], _data(writer, node.inputs[2]), axis=0),
+    ]
+    real = writer.node(
+        "Conv",
+        inputs,
+        f"{node.output}/conv",
+        kernel_shape=[attrs.kernel],
+        strides=[attrs.stride],
+        dilations=[attrs.dilation],
+        pads=list(attrs.padding),
+        group=groups,
+    )
+    writer.result(node.output, real, attrs.activation)
+
+
+def emit_dense(writer: Writer, node: Node) -> None:
+    """Gemm with the weight transposed, ``[C_out, C_in]``."""
+    inputs = [
+        writer.real(node.inputs[0]),
+        *(writer.real_constant(name, _data(writer, name), axis=None) for name in node.inputs[1:]),
+    ]
+    real = writer.node("Gemm", inputs, f"{node.output}/gemm", transB=1)
+    writer.result(node.output, real, _attrs(node, ActivatedAttrs).activation)
+
+
+def emit_max_pool1d(writer: Writer, node: Node) -> None:
+    """MaxPool over the last axis."""
+    attrs = _attrs(node, MaxPool1d)
+    inputs, output = [writer.real(node.inputs[0])], f"{node.output}/pool"
+    pads = list(attrs.padding)
+    writer.result(
+        node.output,
+        writer.node("MaxPool", inputs, output, kernel_shape=[attrs.kernel], strides=[attrs.stride], pads=pads),
+    )
+
+
+def emit_average_pool1d(writer: Writer, node: Node) -> None:
+    """GlobalAveragePool where it is one (the runtime has an integer kernel for it), else AveragePool."""
+    attrs = _attrs(node, AveragePool1d)
+    inputs, output = [writer.real(node.inputs[0])], f"{node.output}/pool"
+    if attrs.kernel == writer.graph.values[node.inputs[0]].shape[1]:
+        real = writer.node("GlobalAveragePool", inputs, output)
+    else:
+        real = writer.node("AveragePool", inputs, output, kernel_shape=[attrs.kernel], strides=[attrs.stride])
+    writer.result(node.output, real)
+
+
+def emit_add(writer: Writer, node: Node) -> None:
+    """Add."""
+    real = writer.node("Add", [writer.real(name) for name in node.inputs], f"{node.output}/sum")
+    writer.result(node.output, real, _attrs(node, ActivatedAttrs).activation)
+
+
+def emit_relu(writer: Writer, node: Node) -> None:
+    """A clamp alone."""
+    writer.result(node.output, writer.real(node.inputs[0]), _attrs(node, ActivatedAttrs).activation)
+
+
+def emit_softmax(writer: Writer, node: Node) -> None:
+    """Softmax over channels."""
+    axis = 1 if len(writer.graph.values[node.output].shape) == 3 else -1
+    writer.result(
+        node.output, writer.node("Softmax", [writer.real(node.inputs[0])], f"{node.output}/softmax", axis=axis)
+    )
+
+
+def emit_reshape(writer: Writer, node: Node) -> None:
+    """Reshape in our order of axes: a series is transposed to ``[1, T, C]`` before, a new series after."""
+    real, shape = writer.real(node.inputs[0]), _attrs(node, Reshape).shape
+    source = writer.graph.values[node.inputs[0]].shape
+    if len(source) == 3 and 1 not in source[1:]:
+        real = writer.node("Transpose", [real], f"{node.output}/ntc", perm=[0, 2, 1])
+    target = writer.initializer(f"{node.output}/shape", np.asarray(shape, np.int64))
+    real = writer.node("Reshape", [real, target], f"{node.output}/reshaped")
+    if len(shape) == 3:
+        real = writer.node("Transpose", [real], f"{node.output}/nct", perm=[0, 2, 1])
+    writer.result(node.output, real)
+
+
+EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
+    "add": emit_add,
+    "average_pool1d": emit_average_pool1d,
+    "conv1d": emit_conv1d,
+    "dense": emit_dense,
+    "depthwise_conv1d": emit_depthwise_conv1d,
+    "max_pool1d": emit_max_pool1d,
+    "relu": emit_relu,
+    "reshape": emit_reshape,
+    "softmax": emit_softmax,
+}

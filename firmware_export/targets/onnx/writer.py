@@ -1,0 +1,105 @@
+"""Builds the QDQ file. A series ``[1, T, C]`` of ours is ``[1, C, T]`` inside, as ONNX convolves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from firmware_export.affine import INT8_MAX, INT8_MIN
+from firmware_export.graph import Graph, Quantization, Shape
+from firmware_export.ops.op import FusedActivation, int8_limits
+
+OPSET = 20
+IR_VERSION = 9  # what ONNX Runtime 1.17 and later read
+_ELEMENT = {"int8": onnx.TensorProto.INT8, "float32": onnx.TensorProto.FLOAT}
+
+
+class Writer:
+    """One file in the making. Emitters work on real numbers; quantization happens where tensors are read and made."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._nodes: list[Any] = []
+        self._initializers: list[Any] = []
+        self._real: dict[str, str] = {}
+        for name in graph.inputs:
+            inner = self._transposed(name, f"{name}/nct") if len(graph.values[name].shape) == 3 else name
+            self._real[name] = self._dequantized(inner, graph.values[name].quantization)
+
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append an ONNX node; return its output."""
+        self._nodes.append(helper.make_node(op, inputs, [output], name=f"{op}_{len(self._nodes)}", **attributes))
+        return output
+
+    def initializer(self, name: str, data: NDArray[Any]) -> str:
+        """Add a constant; return its name."""
+        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(data), name))
+        return name
+
+    def real(self, name: str) -> str:
+        """Return the real-valued tensor of an activation, ``[1, C, T]`` for a series."""
+        return self._real[name]
+
+    def real_constant(self, name: str, data: NDArray[Any], axis: int | None) -> str:
+        """Return the real-valued tensor of a constant whose integers are ``data``, scales along ``axis``."""
+        quant = self.graph.values[name].quantization
+        stored = self.initializer(name, data)
+        return self._dequantized(stored, quant if axis is None else Quantization(quant.scales, 0, axis))
+
+    def result(self, name: str, real: str, activation: FusedActivation = FusedActivation.NONE) -> None:
+        """Quantize a node's real-valued result, clamped, into an activation.
+
+        The clamp is written only where the int8 limits do not do it already, so that the runtime can fuse.
+        """
+        quant = self.graph.values[name].quantization
+        if int8_limits(activation, quant) != (INT8_MIN, INT8_MAX):
+            real = self._clamped(real, f"{name}/clamped", activation)
+        scale, zero_point = self._parameters(name, quant)
+        self._real[name] = self._dequantized(self.node("QuantizeLinear", [real, scale, zero_point], name), quant)
+
+    def finish(self) -> bytes:
+        """Return the file."""
+        inputs = [self._description(name, name) for name in self.graph.inputs]
+        outputs = [self._description(name, self._public_output(name)) for name in self.graph.outputs]
+        graph = helper.make_graph(self._nodes, "edgehar", inputs, outputs, self._initializers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        model.producer_name = "edgehar"
+        return bytes(model.SerializeToString(deterministic=True))
+
+    def _clamped(self, real: str, output: str, activation: FusedActivation) -> str:
+        if activation is FusedActivation.RELU:
+            return self.node("Relu", [real], output)
+        limits = [self.initializer(f"{output}/{i}", np.float32(i)) for i in (0, 6)]
+        return self.node("Clip", [real, *limits], output)
+
+    def _parameters(self, name: str, quant: Quantization) -> tuple[str, str]:
+        scales = np.asarray(quant.scales, np.float32)
+        scale = self.initializer(
+            f"{name}/scale/{len(self._initializers)}", scales if quant.axis is not None else scales[0]
+        )
+        dtype = np.int32 if self._is_bias(name) else np.int8
+        zeros = np.full(scales.shape if quant.axis is not None else (), quant.zero_point, dtype)
+        return scale, self.initializer(f"{name}/zero_point/{len(self._initializers)}", zeros)
+
+    def _is_bias(self, name: str) -> bool:
+        return name in self.graph.values and self.graph.values[name].dtype == "int32"
+
+    def _dequantized(self, name: str, quant: Quantization) -> str:
+        axis = {} if quant.axis is None else {"axis": quant.axis}
+        return self.node("DequantizeLinear", [name, *self._parameters(name, quant)], f"{name}/real", **axis)
+
+    def _transposed(self, name: str, output: str) -> str:
+        return self.node("Transpose", [name], output, perm=[0, 2, 1])
+
+    def _public_output(self, name: str) -> str:
+        """Return the output tensor in our shape; a series is brought back to ``[1, T, C]``."""
+        return name if len(self.graph.values[name].shape) == 2 else self._transposed(name, f"{name}/ntc")
+
+    def _description(self, name: str, tensor: str) -> Any:
+        value = self.graph.values[name]
+        shape: Shape = value.shape
+        return helper.make_tensor_value_info(tensor, _ELEMENT[value.dtype], list(shape))

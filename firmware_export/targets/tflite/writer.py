@@ -1,0 +1,202 @@
+"""Builds the flatbuffer: tensors, buffers, operators, in the schema's object form.
+
+Three things the object form does not do by itself: buffers are aligned to 16 bytes (microcontrollers read weights in
+place, and Python's flatbuffers ignores the schema's ``force_align``), operator codes carry the old 8-bit field too,
+and each carries the version in which its int8 form appeared, so that readers from 2020 on accept the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from firmware_export.graph import Graph, Quantization, Shape
+
+ALIGNMENT = 16
+SCHEMA_VERSION = 3
+_TYPES = {
+    "float32": schema.TensorType.FLOAT32,
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+}
+_LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last value says "see builtin_code"
+
+
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+    """Bytes that start at a multiple of 16 in the file."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the schema's name)
+        if not self.data:
+            return int(super().Pack(builder))
+        builder.StartVector(1, len(self.data), ALIGNMENT)
+        start = builder.head - len(self.data)
+        builder.Bytes[start : builder.head] = self.data
+        builder.head = start
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
+
+
+class Writer:
+    """One file in the making. Tensors are added when an emitter first asks for them."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._buffers = [_buffer(b"")]  # buffer 0 is empty by convention
+        self._tensors: list[Any] = []
+        self._operators: list[Any] = []
+        self._codes: dict[tuple[int, int], int] = {}
+        self._index: dict[str, int] = {}
+        self._public = {name: self._add_public(name) for name in graph.inputs}
+
+    @property
+    def integers(self) -> bool:
+        """Whether the graph's activations are integers."""
+        return self.graph.values[self.graph.inputs[0]].dtype != "float32"
+
+    def tensor(self, name: str) -> int:
+        """Return the index of an activation's tensor."""
+        if name not in self._index:
+            value = self.graph.values[name]
+            self._index[name] = self._add_tensor(name, _on_width(value.shape), value.dtype, value.quant, None)
+        return self._index[name]
+
+    def alias(self, name: str, other: str) -> None:
+        """Let an activation be the tensor of another."""
+        self._index[name] = self.tensor(other)
+
+    def constant(self, name: str, shape: Shape, axis: int | None) -> int:
+        """Return the index of a weight's or bias's tensor in TFLite's shape, its scales along ``axis``."""
+        if name not in self._index:
+            value = self.graph.values[name]
+            if value.data is None:
+                raise ValueError(f"{name!r} is not a constant")
+            quant = value.quant
+            if quant is not None and quant.axis is not None:
+                quant = Quantization(quant.scales, quant.zero_point, axis)
+            self._index[name] = self._add_tensor(name, shape, value.dtype, quant, value.data)
+        return self._index[name]
+
+    def numbers(self, name: str, data: Any) -> int:
+        """Return the index of an int32 tensor that steers an operator (a shape, paddings)."""
+        array = np.asarray(data, np.int32)
+        return self._add_tensor(name, array.shape, "int32", None, array)
+
+    def scratch(self, name: str, shape: Shape, like: str) -> int:
+        """Return the index of an extra activation tensor with the type and scale of another."""
+        value = self.graph.values[like]
+        return self._add_tensor(name, shape, value.dtype, value.quant, None)
+
+    def operator(
+        self, code: int, versions: tuple[int, int], inputs: list[int], outputs: list[int], kind: int, options: Any
+    ) -> None:
+        """Append an operator.
+
+        Args:
+            code: a ``schema.BuiltinOperator``.
+            versions: in which its float32 and its int8 form appeared.
+            inputs: tensor indices.
+            outputs: tensor indices.
+            kind: a ``schema.BuiltinOptions``.
+            options: the table of that kind, or None.
+        """
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._codes.setdefault((code, versions[self.integers]), len(self._codes))
+        operator.inputs, operator.outputs = inputs, outputs
+        operator.builtinOptionsType, operator.builtinOptions = kind, options
+        self._operators.append(operator)
+
+    def reshape(self, source: int, target: int, shape: Shape) -> None:
+        """Append a RESHAPE."""
+        options = schema.ReshapeOptionsT()
+        options.newShape = list(shape)
+        inputs = [source, self.numbers(f"shape{len(self._operators)}", shape)]
+        kind = schema.BuiltinOptions.ReshapeOptions
+        self.operator(schema.BuiltinOperator.RESHAPE, (1, 1), inputs, [target], kind, options)
+
+    def finish(self, metadata: Mapping[str, bytes]) -> bytes:
+        """Return the file."""
+        subgraph = schema.SubGraphT()
+        subgraph.name = "main"
+        subgraph.inputs = [self._public[name] for name in self.graph.inputs]
+        subgraph.outputs = [self._public_output(name) for name in self.graph.outputs]
+        subgraph.tensors, subgraph.operators = self._tensors, self._operators
+        model = schema.ModelT()
+        model.version, model.description = SCHEMA_VERSION, "edgehar"
+        model.operatorCodes = [_operator_code(*key) for key in self._codes]
+        model.subgraphs = [subgraph]
+        model.metadata = [self._metadata(name, data) for name, data in metadata.items()]
+        model.buffers = self._buffers
+        builder = flatbuffers.Builder(sum(len(b.data or b"") for b in self._buffers) + 4096)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+    def _add_public(self, name: str) -> int:
+        """Add a graph input under its own shape; [1, T, C] gets one RESHAPE to the inner shape."""
+        value = self.graph.values[name]
+        public = self._add_tensor(name, value.shape, value.dtype, value.quant, None)
+        if len(value.shape) == 2 or all(node.op == "reshape" for node in self.graph.consumers(name)):
+            self._index[name] = public
+        else:
+            inner = _on_width(value.shape)
+            self._index[name] = self.scratch(f"{name}/nhwc", inner, name)
+            self.reshape(public, self._index[name], inner)
+        return public
+
+    def _public_output(self, name: str) -> int:
+        """Return the tensor of a graph output in its own shape."""
+        value = self.graph.values[name]
+        inner = self.tensor(name)
+        if tuple(self._tensors[inner].shape) == value.shape:
+            return inner
+        public = self.scratch(f"{name}/ntc", value.shape, name)
+        self.reshape(inner, public, value.shape)
+        return public
+
+    def _add_tensor(self, name: str, shape: Shape, dtype: str, quant: Quantization | None, data: Any) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, list(shape), _TYPES[dtype]
+        tensor.buffer = 0 if data is None else self._add_buffer(np.ascontiguousarray(data).tobytes())
+        if quant is not None:
+            tensor.quantization = _parameters(quant)
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def _add_buffer(self, data: bytes) -> int:
+        self._buffers.append(_buffer(data))
+        return len(self._buffers) - 1
+
+    def _metadata(self, name: str, data: bytes) -> Any:
+        entry = schema.MetadataT()
+        entry.name, entry.buffer = name, self._add_buffer(data)
+        return entry
+
+
+def _on_width(shape: Shape) -> Shape:
+    return (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
+
+
+def _buffer(data: bytes) -> _AlignedBuffer:
+    buffer = _AlignedBuffer()
+    buffer.data = data
+    return buffer
+
+
+def _parameters(quant: Quantization) -> Any:
+    parameters = schema.QuantizationParametersT()
+    parameters.scale = list(quant.scales)
+    parameters.zeroPoint = [quant.zero_point] * len(quant.scales)
+    parameters.quantizedDimension = 0 if quant.axis is None else quant.axis
+    return parameters
+
+
+def _operator_code(code: int, version: int) -> Any:
+    operator_code = schema.OperatorCodeT()
+    operator_code.builtinCode, operator_code.version = code, version
+    operator_code.deprecatedBuiltinCode = min(code, _LARGEST_OLD_CODE)
+    return operator_code

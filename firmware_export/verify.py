@@ -1,0 +1,196 @@
+"""The same int8 windows through every engine; differences reported, exact unless the table below says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.errors import MissingExtraError, VerificationError
+from firmware_export.graph import Graph
+from firmware_export.reference import run
+
+I8 = NDArray[np.int8]
+Outputs = tuple[I8, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is verified: one set of integers and the files that carry it."""
+
+    graph: Graph
+    tflite: bytes
+    onnx: bytes
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far an engine may be from the numpy reference, and why."""
+
+    max_lsb: int
+    min_same_label: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """One engine against the numpy reference, over all outputs.
+
+    Attributes:
+        engine: key of ``ENGINES``.
+        windows: how many were run.
+        max_lsb: largest difference of an output.
+        exact: share of outputs without a difference, 0..1.
+        same_label: share of windows whose largest logit is the same, 0..1.
+        bound_lsb: largest difference allowed.
+    """
+
+    engine: str
+    windows: int
+    max_lsb: int
+    exact: float
+    same_label: float
+    bound_lsb: int
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """All engines, within their bounds."""
+
+    engines: tuple[EngineReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+
+def verify(graph: Graph, tflite: bytes, onnx: bytes, windows: I8) -> VerificationReport:
+    """Run the windows through all engines and compare with the numpy reference.
+
+    Args:
+        graph: the quantized graph.
+        tflite: its int8 ``.tflite``.
+        onnx: its int8 QDQ ``.onnx``.
+        windows: ``[N, T, C]`` int8, quantized with the graph's input scale.
+
+    Raises:
+        VerificationError: an engine is over its bound; names engine, window and values.
+        MissingExtraError: an interpreter is not installed.
+        UsageError: the windows do not fit.
+    """
+    candidate = Candidate(graph, tflite, onnx)
+    expected = run(graph, windows)
+    reports = []
+    for name, engine in ENGINES.items():
+        report = _compare(name, expected, engine(candidate, windows))
+        reports.append(report)
+    return VerificationReport(tuple(reports))
+
+
+def _compare(engine: str, expected: Outputs, found: Outputs) -> EngineReport:
+    bound = BOUNDS[engine]
+    worst, exact, same_label = 0, [], []
+    for a, b in zip(expected, found, strict=True):
+        difference = np.abs(a.astype(np.int16) - b)
+        row = int(difference.reshape(len(a), -1).max(axis=1).argmax())
+        worst = max(worst, int(difference.max()))
+        exact.append(float((difference == 0).mean()))
+        same = a.argmax(axis=-1) == b.argmax(axis=-1)
+        same_label.append(float(same.mean()))
+        if worst > bound.max_lsb:
+            raise VerificationError(_message(engine, row, a, b, f"differs by {worst} LSB, at most {bound.max_lsb}"))
+        if same_label[-1] < bound.min_same_label:
+            row = int(same.reshape(len(a), -1).all(axis=1).argmin())
+            share = f"gives the same label for {same_label[-1]:.2%} of windows, at least {bound.min_same_label:.2%}"
+            raise VerificationError(_message(engine, row, a, b, share))
+    return EngineReport(engine, len(expected[0]), worst, min(exact), min(same_label), bound.max_lsb)
+
+
+def _message(engine: str, row: int, expected: I8, found: I8, what: str) -> str:
+    return (
+        f"engine {engine!r} {what} are allowed ({BOUNDS[engine].reason}); window {row}: numpy reference "
+        f"{expected[row].tolist()}, {engine} {found[row].tolist()}; keep the .tflite and this window for a report"
+    )
+
+
+def _litert(candidate: Candidate, windows: I8, resolver: str) -> Outputs:
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("ai-edge-litert", "export", "verifying a .tflite in LiteRT") from None
+    interpreter = Interpreter(
+        model_content=candidate.tflite, num_threads=1, experimental_op_resolver_type=OpResolverType[resolver]
+    )
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    sinks = interpreter.get_output_details()
+    rows = []
+    for window in windows:
+        interpreter.set_tensor(source["index"], window[None])
+        interpreter.invoke()
+        rows.append([interpreter.get_tensor(sink["index"]) for sink in sinks])
+    return _columns(rows)
+
+
+def run_litert_reference(candidate: Candidate, windows: I8) -> Outputs:
+    """LiteRT with TFLite's reference kernels."""
+    return _litert(candidate, windows, "BUILTIN_REF")
+
+
+def run_litert_default(candidate: Candidate, windows: I8) -> Outputs:
+    """LiteRT as it comes: XNNPACK."""
+    return _litert(candidate, windows, "AUTO")
+
+
+def run_tflm(candidate: Candidate, windows: I8) -> Outputs:
+    """TFLite Micro's interpreter."""
+    try:
+        from tflite_micro import runtime  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("tflite-micro", "export", "verifying a .tflite in TFLite Micro") from None
+    interpreter = runtime.Interpreter.from_bytes(candidate.tflite, arena_size=ARENA_BYTES)
+    count = len(candidate.graph.outputs)
+    rows = []
+    for window in windows:
+        interpreter.set_input(window[None], 0)
+        interpreter.invoke()
+        rows.append([interpreter.get_output(i) for i in range(count)])
+    return _columns(rows)
+
+
+def run_onnxruntime(candidate: Candidate, windows: I8) -> Outputs:
+    """ONNX Runtime on the QDQ file."""
+    try:
+        import onnxruntime  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError("onnxruntime", "export", "verifying an .onnx in ONNX Runtime") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; the warnings are about its own graph rewriting
+    session = onnxruntime.InferenceSession(candidate.onnx, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return _columns([session.run(None, {name: window[None]}) for window in windows])
+
+
+def _columns(rows: list[list[I8]]) -> Outputs:
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+ARENA_BYTES = 4 * 2**20  # far above any HAR network; the interpreter's own guess is ten times the file
+
+ENGINES: Mapping[str, Callable[[Candidate, I8], Outputs]] = {
+    "litert_reference": run_litert_reference,
+    "tflm": run_tflm,
+    "litert": run_litert_default,
+    "onnxruntime": run_onnxruntime,
+}
+
+BOUNDS: Mapping[str, Bound] = {
+    "litert_reference": Bound(0, 1.0, "our arithmetic is defined as TFLite's reference kernels"),
+    "tflm": Bound(0, 1.0, "the microcontroller's kernels compute the reference's bits"),
+    "litert": Bound(3, 0.998, "XNNPACK rescales in float32 and rounds once, layer after layer"),
+    "onnxruntime": Bound(1, 0.998, "ONNX Runtime rescales in float32 and rounds halves to even"),
+}
