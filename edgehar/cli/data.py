@@ -26,7 +26,6 @@ ROW_LIMIT = 100  # recordings; a data set of more is shown a row a person (its J
 def add_parser(subparsers: Any) -> None:
     """Register ``data`` with ``list``, ``fetch NAME`` and ``inspect NAME``."""
     parser = subparsers.add_parser("data", help="list, fetch and inspect data sets", description=__doc__)
-    parser.set_defaults(run=run)
     actions = parser.add_subparsers(dest="data_action", required=True, metavar="list | fetch NAME | inspect NAME")
 
     listing = actions.add_parser("list", help="the data sets edgehar knows")
@@ -132,6 +131,7 @@ def _fetch(args: argparse.Namespace) -> None:
     console.print(
         f"{dataset.name}: {len(recordings)} recordings of {people} people, {samples:,} samples, {hours:.1f} h{where}",
         soft_wrap=True,
+        markup=False,
     )
 
 
@@ -180,7 +180,7 @@ def _inspect(args: argparse.Namespace) -> None:
     if args.out:
         chosen = max(recordings, key=_labelled_samples)
         _plot(chosen, args.out)
-        console.print(f"{chosen.name} drawn in {args.out}", soft_wrap=True)
+        console.print(f"{chosen.name} drawn in {args.out}", soft_wrap=True, markup=False)
 
 
 def _find_recording(recordings: Sequence[Recording], name: str) -> Recording:

@@ -219,11 +219,14 @@ def _sample_labels(label: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.repeat(np.where(first == second, first, UNLABELLED), HOP).astype(np.int16)
 
 
+def _source_folders() -> list[Path]:
+    named = os.environ.get("EDGEHAR_DATA")
+    return [*([Path(named).expanduser()] if named else []), cache_folder()]
+
+
 def find_source() -> Path | None:
     """Return the copy to read: in the folder ``EDGEHAR_DATA`` first, then a download in the cache folder."""
-    named = os.environ.get("EDGEHAR_DATA")
-    folders = [Path(named).expanduser()] if named else []
-    for folder in (*folders, cache_folder()):
+    for folder in _source_folders():
         for name in (*ARCHIVE_NAMES, FOLDER_NAME, REENCODED_NAME):
             if (folder / name).exists():
                 return folder / name
@@ -266,8 +269,8 @@ def load() -> tuple[Recording, ...]:
     source = find_source()
     if source is None:
         raise DataError(
-            "the data set 'uci_har' is not on this machine; run: edgehar data fetch uci_har "
-            f"(or put {ARCHIVE_NAMES[0]!r} in a folder and set EDGEHAR_DATA to it)"
+            f"the data set 'uci_har' is not in {' or '.join(str(f) for f in _source_folders())}; run: edgehar data "
+            f"fetch uci_har (or put {ARCHIVE_NAMES[0]!r} in a folder and set EDGEHAR_DATA to it)"
         )
     return use(source)
 
