@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from device_sim import telemetry
 from device_sim.report.figures import count, duration, mapping, number, numbers
 from device_sim.report.markup import Cell, empty, plain, section, table, text
 
@@ -17,13 +18,8 @@ STAGES = {
     "engine": "Engine",
     "decision": "Decision",
     "total": "Whole decision",
-}
-STAGE_NOTES = {
-    "sample": "taking in one sample",
-    "front_end": "filters and scaling of one sample or window",
-    "engine": "the interpreter, one window",
-    "decision": "softmax, smoothing, debounce",
-    "total": "from the last sample of a window to its decision",
+    "response": "Response",
+    "wake_up": "Wake-up",
 }
 MARKS = {"p50": "p50", "p99": "p99", "max": "max"}
 MAX_BARS = 160
@@ -70,6 +66,9 @@ def _lead(summary: Mapping[str, Any]) -> str:
         "measured": "Measured with this host's monotonic clock: a host's time, not a microcontroller's.",
         "modelled": "Modelled from instruction counts and published cycle tables, not measured on a board.",
     }.get(str(summary.get("latency_kind")), "The run does not say whether these times are measured or modelled.")
+    every = number(summary.get("latency_timed_every"))
+    if every is not None and every > 1:
+        kind += f" One decision in {count(every)} is timed by itself, the engine in all."
     return f"{kind} Bar height is the logarithm of the count, so that a single slow decision stays visible."
 
 
@@ -133,7 +132,7 @@ def _stage(
         for t in axis.decades
     )
     figures = " · ".join(f"{mark} {duration(stage.get(mark))}" for mark in MARKS)
-    note = STAGE_NOTES.get(name, "")
+    note = telemetry.STAGES.get(name, "")
     missing = "" if bars else '<span class="empty">no histogram recorded</span>'
     return (
         f'<div class="stage"><p><b>{text(label)}</b> <span>{text(note)}</span> <em>{figures}</em>{missing}</p>'

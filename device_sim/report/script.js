@@ -64,11 +64,16 @@ function startTimelines() {
     const step = data.steps.find((s) => duration / s <= width / 80) || duration;
     axis.replaceChildren();
     for (let k = 0; k * step < duration * (1 - 45 / width); k += 1) {
-      const tick = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      tick.setAttribute("x", `${(100 * k * step) / duration}%`);
+      const x = `${(100 * k * step) / duration}%`;
+      const mark = document.createElementNS(svg.namespaceURI, "line");
+      const tick = document.createElementNS(svg.namespaceURI, "text");
+      for (const [name, value] of [["x1", x], ["x2", x], ["y1", data.tickY], ["y2", data.tickY + 5]]) {
+        mark.setAttribute(name, value);
+      }
+      tick.setAttribute("x", x);
       tick.setAttribute("y", data.axisY);
       tick.textContent = clockTime(k * step).replace(/\.0$/, "");
-      axis.append(tick);
+      axis.append(mark, tick);
     }
   }
 

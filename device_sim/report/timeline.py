@@ -36,8 +36,8 @@ HATCH = (
     '<rect class="hatch-b" width="3" height="8"/></pattern></defs></svg>'
 )
 ROWS = {"truth": (0, 26), "device": (32, 26), "wrong": (64, 8), "baseline": (80, 14), "sure": (102, 44)}
-AXIS_Y = 162
-HEIGHT = 168
+TICK_Y, AXIS_Y = 147, 164
+HEIGHT = 170
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +245,11 @@ def _axis(duration_s: float) -> str:
     """Return ticks that fit the unzoomed width; the script draws finer ones when a reader zooms in."""
     step = next((s for s in TICK_STEPS_S if duration_s / s <= BASE_WIDTH_PX / 80), duration_s)
     ticks = np.arange(0, duration_s * (1 - 45 / BASE_WIDTH_PX), step)
-    return "".join(f'<text x="{100 * t / duration_s:.3f}%" y="{AXIS_Y}">{_tick(float(t))}</text>' for t in ticks)
+    places = [(f"{100 * t / duration_s:.3f}%", _tick(float(t))) for t in ticks]
+    return "".join(
+        f'<line x1="{x}" x2="{x}" y1="{TICK_Y}" y2="{TICK_Y + 5}"/><text x="{x}" y="{AXIS_Y}">{words}</text>'
+        for x, words in places
+    )
 
 
 def _tick(seconds: float) -> str:
@@ -260,6 +264,7 @@ def _data(views: Sequence[View], shown: Sequence[Activity], stride: int) -> str:
         "recordings": [_points(v, stride) for v in views],
         "steps": TICK_STEPS_S,
         "axisY": AXIS_Y,
+        "tickY": TICK_Y,
     }
     encoded = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
