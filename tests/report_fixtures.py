@@ -114,6 +114,7 @@ def _summary(
         per_subject.append({
             "subject": subject, "windows": len(truth), "accuracy": float((truth == device).mean()),
             "macro_f1": macro_f1(matrix), "baseline_accuracy": float((truth == base).mean()),
+            "agreement": float((device == base).mean()),
         })  # fmt: skip
     accuracy = float(np.trace(total) / total.sum())
     base_accuracy = float(np.trace(total_base) / total_base.sum())
@@ -138,27 +139,30 @@ def _summary(
         "accuracy": accuracy,
         "macro_f1": macro_f1(total),
         "accuracy_interval": [accuracy - 0.021, min(1.0, accuracy + 0.014)],
-        "baseline": {"device": "cpu, torch 2.13", "accuracy": base_accuracy, "macro_f1": macro_f1(total_base)},
+        "baseline": {"device": "cpu, torch 2.13", "accuracy": base_accuracy, "macro_f1": macro_f1(total_base),
+                     "windows": int(total_base.sum())},
         "accuracy_drop_points": 100 * (base_accuracy - accuracy),
-        "accuracy_drop_interval_points": [100 * (base_accuracy - accuracy) - 0.3, 100 * (base_accuracy - accuracy) + 0.4],
+        "accuracy_drop_interval_points": [100 * (base_accuracy - accuracy) + d for d in (-0.3, 0.4)],
         "agreement": float(np.concatenate(agree).mean()),
-        "events": {"count": events, "per_hour": events / (samples / RATE_HZ / 3600)},
+        "events": {"count": events, "per_hour": events / (samples / RATE_HZ / 3600), "true_count": events - 40},
         "per_subject": per_subject,
         "confusion": {"labels": list(labels), "device": total.tolist(), "baseline": total_base.tolist()},
         "latency_us": latency,
         "latency_histogram_us": histograms,
         "latency_kind": "measured",
+        "latency_timed_every": 8,
         "clock": "simulated",
         "deadline_misses": 0,
         "deadline_misses_hop": 0,
         "realtime_factor": 2140.0,
+        "interrupted": False,
         "wall_s": samples / RATE_HZ / 2140.0,
         "memory": {"ring buffer": 128 * 9 * 4, "front end state": 248, "interpreter arena": 21_504, "decisions": 96},
         "sizes": {
             "model_f32.onnx": 48_211, "model_f32.tflite": 47_020, "model_i8.onnx": 19_880, "model_i8.tflite": 17_656,
             "golden.npz": 120_334, "baseline.npz": 71_002, "baseline.json": 921, "MODEL_CARD.md": 2_911,
         },
-        "host": {"machine": "x86_64", "system": "Linux 6.6", "python": "3.11.9", "numpy": "2.3.1", "cores": 2},
+        "host": {"machine": "x86_64", "system": "Linux 6.6", "processors": 2, "python": "3.11.9", "numpy": "2.3.1"},
         "provenance": {
             "command": "edgehar simulate runs/ds_cnn.edgehar --engine litert",
             "seed": 7,

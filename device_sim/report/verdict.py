@@ -142,9 +142,12 @@ def _misses(summary: Mapping[str, Any], rate_hz: float | None) -> Card:
     if misses is None:
         return Card("Deadline misses", DASH, "not recorded")
     period = sample_period_us(rate_hz)
-    limit = f"later than {duration(period)}, one sample" if period else "later than one sample"
-    against_hop = f"; {count(hop)} later than one hop" if hop is not None else ""
-    return Card("Deadline misses", count(misses), limit + against_hop, "bad" if misses else "good")
+    stages = mapping(summary.get("latency_us"))
+    timed = number(mapping(stages.get("response", stages.get("total"))).get("count"))
+    limit = f"longer than {duration(period)}, one sample" if period else "longer than one sample"
+    of_timed = f"of {count(timed)} timed, " if timed is not None else ""
+    against_hop = f"; {count(hop)} longer than one hop" if hop is not None else ""
+    return Card("Deadline misses", count(misses), of_timed + limit + against_hop, "bad" if misses else "good")
 
 
 def _realtime(summary: Mapping[str, Any]) -> Card:
@@ -168,9 +171,7 @@ def _model_size(summary: Mapping[str, Any]) -> Card:
 
 def facts(summary: Mapping[str, Any], window: int, hop: int, rate_hz: float | None) -> list[tuple[str, str]]:
     """Return what was run on what, as pairs of term and plain text."""
-    events = mapping(summary.get("events"))
     seconds = f" ({window / rate_hz:.2f} s, every {hop / rate_hz:.2f} s)" if rate_hz else ""
-    per_hour = number(events.get("per_hour"))
     rows = [
         ("Engine", " ".join(str(summary[k]) for k in ("engine", "engine_version") if summary.get(k))),
         ("Recipe", str(summary.get("recipe") or "")),
@@ -179,10 +180,33 @@ def facts(summary: Mapping[str, Any], window: int, hop: int, rate_hz: float | No
         ("Samples", _samples(summary)),
         ("Window", f"{window} samples, hop {hop}{seconds}"),
         ("Decisions", f"{count(summary.get('windows_streamed'))} streamed, {count(summary.get('windows'))} scored"),
-        ("Events", f"{count(events['count'])}{f', {per_hour:,.0f} an hour' if per_hour is not None else ''}"
-         if "count" in events else ""),
+        ("Events", _events(mapping(summary.get("events")))),
     ]  # fmt: skip
     return [(term, value) for term, value in rows if value]
+
+
+def _events(events: Mapping[str, Any]) -> str:
+    if number(events.get("count")) is None:
+        return ""
+    per_hour, true = number(events.get("per_hour")), number(events.get("true_count"))
+    rate = f", {count(per_hour)} an hour" if per_hour is not None else ""
+    return f"{count(events['count'])} announced{rate}{f', {count(true)} in the truth' if true else ''}"
+
+
+def notices(summary: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know before trusting the figures; usually nothing."""
+    found = []
+    if summary.get("interrupted") is True:
+        found.append("The run was interrupted: only the part that was streamed until then is shown and scored.")
+    paired, scored = number(mapping(summary.get("baseline")).get("windows")), number(summary.get("windows"))
+    if paired is not None and scored is not None and paired < scored:
+        found.append(
+            f"Only {count(paired)} of {count(scored)} scored windows have a baseline: drop and agreement are of these, "
+            "the accuracy of the device is of all."
+        )
+    if invalid := number(summary.get("invalid_samples")):
+        found.append(f"{plural(invalid, 'sample')} held NaN or infinite values; the device kept the last good ones.")
+    return found
 
 
 def _samples(summary: Mapping[str, Any]) -> str:
@@ -204,8 +228,9 @@ def section_html(summary: Mapping[str, Any], window: int, hop: int, rate_hz: flo
         f"<div><dt>{text(term)}</dt><dd>{text(value)}</dd></div>"
         for term, value in facts(summary, window, hop, rate_hz)
     )
+    warnings = "".join(f'<p class="notice">{text(notice)}</p>' for notice in notices(summary))
     return (
         f'<header class="top"><p class="eyebrow">{name} <span>edgehar simulation</span></p>\n'
-        f"<h1>{text(headline(summary, rate_hz))}</h1>\n"
+        f"<h1>{text(headline(summary, rate_hz))}</h1>\n{warnings}"
         f'<dl class="cards" aria-label="Key figures">\n{shown}\n</dl>\n<dl class="facts">{pairs}</dl></header>'
     )
