@@ -73,7 +73,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         given = {name: getattr(args, name) for name in ("model", "dataset", "seed", "epochs")}
         config = load_config(args.config, args.set, **given)
-    trained = train(config, args.resume or args.out, resume=bool(args.resume), progress=sys.stderr.isatty())
+    out = args.resume or args.out
+    try:
+        trained = train(config, out, resume=bool(args.resume), progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        if (out / "checkpoints" / "last.ckpt").is_file():
+            sys.stderr.write(f"edgehar: go on where this stopped with: edgehar train --resume {out}\n")
+        raise
     Console().print(run_table(trained.path, trained.record))
     if args.json:
         write_json(args.json, trained.record)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import shutil
 import time
 import warnings
 from collections.abc import Sequence
@@ -15,26 +14,27 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader, TensorDataset
 
 from edgehar.datasets import DATASETS, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
 from edgehar.errors import ConfigError, UsageError
-from edgehar.files import write_atomic, write_json
+from edgehar.files import write_json
 from edgehar.models import count_parameters
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, default_front_end
 from edgehar.training.baseline import best_device, compute_baseline, device_name, predict, save_baseline
 from edgehar.training.config import TrainConfig
-from edgehar.training.curves import draw_curves, read_history
+from edgehar.training.curves import draw_curves
+from edgehar.training.history import History
 from edgehar.training.metrics import score
 from edgehar.training.module import HarModule
 from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_run
 from edgehar.training.windows import TrainingBatches, scored_windows
 
 CONFIG_FILE = "config.json"
-RUN_FILES = {CONFIG_FILE, "checkpoints", "csv", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
+RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
 
@@ -103,7 +103,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
     module = HarModule(network, config, len(batches) * config.epochs)
     validation = _validation_windows(recordings, split, front_end, config)
     write_json(out / CONFIG_FILE, config.to_dict())
-    _fit(module, batches, validation, out, config, resume=resume, progress=progress)
+    history = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
 
     network = module.averaged.module.cpu().eval()
     held_out = select(recordings, split.test_subjects)
@@ -114,9 +114,8 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
         features, truth = (t.numpy() for t in validation.tensors)
         decided = predict(network, features, torch.device("cpu")).argmax(axis=1)
         metrics["validation"] = score(truth, decided, len(config.labels)).to_dict()
-    history = read_history(out / "history.csv")
     title = f"{config.model} on {config.dataset}, seed {config.seed}"
-    draw_curves(history, title, out / "learning_curves.png")
+    draw_curves(history.rows, title, out / "learning_curves.png")
     record = {
         "config": config.to_dict(),
         "split": {name: list(getattr(split, name)) for name in split.__dataclass_fields__},
@@ -126,7 +125,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
         "data": {"source": recordings[0].source, "licence": recordings[0].licence},
         "parameters": count_parameters(network),
         "total_stride": network.total_stride,
-        "epochs_run": module.current_epoch,
+        "epochs_run": len(history.rows),
         "training_windows": len(batches) * config.batch_size,
         "metrics": metrics,
         "baseline_device": baseline.device,
@@ -170,17 +169,17 @@ def _fit(
     *,
     resume: bool,
     progress: bool,
-) -> None:
+) -> History:
     checkpoints = out / "checkpoints"
     keep_last = ModelCheckpoint(
         checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
-    callbacks: list[pl.Callback] = [_SetEpoch(batches), keep_last]
+    history = History(out / "history.csv")
+    callbacks: list[pl.Callback] = [_SetEpoch(batches), history, keep_last]
     if progress:
         callbacks.append(_ProgressBar())
     if config.early_stop_patience:
         callbacks.append(EarlyStopping("validation_macro_f1", mode="max", patience=config.early_stop_patience))
-    table = CSVLogger(out, name="", version="csv", flush_logs_every_n_steps=10_000)
     board = TensorBoardLogger(out, name="", version="tensorboard", default_hp_metric=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -191,7 +190,7 @@ def _fit(
             accelerator="auto",
             devices=1,
             max_epochs=config.epochs,
-            logger=[table, board],
+            logger=board,
             callbacks=callbacks,
             deterministic="warn",
             enable_model_summary=False,
@@ -204,5 +203,4 @@ def _fit(
         trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    write_atomic(out / "history.csv", (out / "csv" / "metrics.csv").read_bytes())
-    shutil.rmtree(out / "csv")
+    return history
