@@ -55,7 +55,8 @@ def int8(attrs: Dense, inputs: Sequence[Array], quants: Sequence[Quantization], 
     dtype = exact_dtype(weight.shape[1])
     total = (x.astype(dtype) @ weight.astype(dtype).T).astype(np.int64)
     total += bias - quants[0].zero_point * weight.astype(np.int64).sum(axis=1)
-    factor = quants[0].scale * quants[1].scale / output.scale
+    # TFLite multiplies these two scales in float32 here (GetQuantizedConvolutionMultipler), in double for convolutions.
+    factor = float(np.float32(quants[0].scale) * np.float32(quants[1].scale)) / output.scale
     return to_int8(rescale(total, factor), output.zero_point, *int8_limits(attrs.activation, output))
 
 
