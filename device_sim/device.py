@@ -55,8 +55,6 @@ class Device:
         telemetry: gets latencies; None measures nothing.
 
     Attributes:
-        invalid_samples: samples with a NaN or infinite value; the channel's last good value (0 before the first) was
-            used in its place.
         samples: samples seen.
     """
 
@@ -89,7 +87,13 @@ class Device:
         self._start = 0
         self._until_timed = 0
         self.samples = 0
-        self.invalid_samples = 0
+        self._held_samples = 0
+
+    @property
+    def invalid_samples(self) -> int:
+        """Samples with a NaN or infinite value; the channel's last good value (0 before the first) stands in for it."""
+        waiting = self._fifo[: self._filled]
+        return self._held_samples + int((~np.isfinite(waiting)).any(axis=1).sum())
 
     @property
     def memory_bytes(self) -> dict[str, int]:
@@ -174,7 +178,7 @@ class Device:
             self._ring.append(self._quantize(self._front_end.push(raw)))
 
     def _held(self, raw: F32, finite: NDArray[np.bool_]) -> F32:
-        self.invalid_samples += int((~finite.all(axis=1)).sum())
+        self._held_samples += int((~finite.all(axis=1)).sum())
         held = np.vstack([self._good, raw])
         row = np.where(finite, np.arange(1, len(held))[:, None], 0)
         np.maximum.accumulate(row, axis=0, out=row)

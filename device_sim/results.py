@@ -43,7 +43,7 @@ class RecordingTrace:
         outputs: ``[N, K]`` int8 raw output of the interpreter.
         baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
         events: what the device announced, in order.
-        invalid_samples: NaN or infinite values replaced by the last good ones.
+        invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
     """
 
     recording: str

@@ -74,7 +74,7 @@ def tiny_weights(window: int, features: int) -> tuple[NDArray[np.int8], NDArray[
 def reference_outputs(windows: NDArray[np.int8]) -> NDArray[np.int8]:
     """Integer arithmetic of the layer: int32 accumulation, rounding shift."""
     weights, bias = tiny_weights(*windows.shape[1:])
-    flat = windows.reshape(len(windows), -1).astype(np.int64) - INPUT.zero_point
+    flat = windows.reshape(len(windows), weights.shape[1]).astype(np.int64) - INPUT.zero_point
     acc = flat @ weights.astype(np.int64).T + bias
     rounded = (acc + (1 << (SHIFT - 1))) >> SHIFT
     return np.clip(rounded + OUTPUT.zero_point, -128, 127).astype(np.int8)

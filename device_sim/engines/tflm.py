@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import re
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.engines.protocol import check_model, facts_from_details, native_stderr_captured, refuse
+from device_sim.engines.protocol import TensorFacts, check_model, facts_from_details, native_stderr_captured, refuse
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError
 
@@ -34,20 +36,19 @@ class TflmEngine:
         if model[4:8] != b"TFL3":
             raise EngineError(f"engine tflm: {MODEL} is not a TensorFlow Lite model; export the model again")
         arena = max(10 * len(model), MIN_ARENA_BYTES)
-        heads = range(len(bundle.manifest.heads))
         error: Exception | None = None
         with native_stderr_captured() as log:
             try:
                 self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena)
                 inputs = [facts_from_details(self._interpreter.get_input_details(0))]
-                outputs = [facts_from_details(self._interpreter.get_output_details(i)) for i in heads]
+                outputs = _outputs(self._interpreter)
             # struct.error and TypeError come from its pure-Python reading of damaged flatbuffers
             except (ValueError, RuntimeError, TypeError, IndexError, struct.error) as caught:
                 error = caught
         if error is not None:
             raise refuse("tflm", MODEL, error, log)
         check_model("tflm", bundle.manifest, inputs, outputs)
-        self._heads = tuple(heads)
+        self._heads = tuple(range(len(outputs)))
         self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))
 
     def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
@@ -78,6 +79,15 @@ class TflmEngine:
             if match:
                 sizes[f"arena_recorded_{match[1]}_bytes"] = int(match[2])
         return sizes
+
+
+def _outputs(interpreter: Any) -> list[TensorFacts]:
+    """Describe all outputs; the API has no count, it refuses the first index past the end."""
+    found: list[TensorFacts] = []
+    with contextlib.suppress(IndexError, ValueError):
+        while True:
+            found.append(facts_from_details(interpreter.get_output_details(len(found))))
+    return found
 
 
 def open_tflm(bundle: Bundle) -> TflmEngine:
