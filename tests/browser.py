@@ -8,13 +8,12 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import struct
 import subprocess
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib import image
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (
@@ -30,7 +29,7 @@ body {{ margin: 0 }} iframe {{ border: 0; width: {width}px; height: {height}px; 
 </style></head><body><iframe id="page" srcdoc="{page}"></iframe><script>
 document.getElementById("page").addEventListener("load", (event) => {{
   const inner = event.target.contentDocument.documentElement;
-  {action}
+  try {{ {action} }} catch (error) {{ inner.dataset.action = String(error); }}
   for (const [key, value] of Object.entries(inner.dataset)) document.documentElement.dataset[key] = value;
   document.documentElement.dataset.height = inner.scrollHeight;
   document.documentElement.dataset.loaded = "yes";
@@ -74,7 +73,7 @@ def visit(
         _run([find_chromium(), *flags, f"--screenshot={picture}", file.as_uri()])
     root = re.search(r"<html([^>]*)>", dom)
     attributes = re.findall(r'data-([\w-]+)="([^"]*)"', root.group(1)) if root else []
-    pixels = read_png(picture.read_bytes())[:height, :width] if screenshot else None
+    pixels = np.rint(255 * image.imread(picture)[:height, :width, :3]).astype(np.uint8) if screenshot else None
     return Visit({key: html.unescape(value) for key, value in attributes}, pixels)
 
 
@@ -85,44 +84,3 @@ def _run(command: list[str]) -> str:
             f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace')[-800:]}"
         )
     return done.stdout.decode("utf-8", "replace")
-
-
-def read_png(data: bytes) -> np.ndarray:
-    """Return the pixels ``[H, W, 3]`` uint8 of an 8-bit RGB or RGBA PNG, not interlaced, as Chromium writes it."""
-    at, header, packed = 8, b"", b""
-    while at < len(data):
-        (length,), kind = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + length]
-        header = body if kind == b"IHDR" else header
-        packed += body if kind == b"IDAT" else b""
-        at += 12 + length
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
-    assert (depth, interlaced) == (8, 0) and colour in (2, 6), (depth, colour, interlaced)
-    channels = 3 if colour == 2 else 4
-    raw = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(height, 1 + width * channels)
-    rows = np.zeros((height, width, channels), np.int64)
-    above = np.zeros((width, channels), np.int64)
-    for y in range(height):
-        above = rows[y] = _unfilter(int(raw[y, 0]), raw[y, 1:].reshape(width, channels).astype(np.int64), above)
-    return rows[..., :3].astype(np.uint8)
-
-
-def _unfilter(kind: int, line: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Undo one scanline's filter. Source: PNG specification, section 9.2."""
-    if kind == 0:
-        return line
-    if kind == 1:
-        return np.cumsum(line, axis=0) & 255
-    if kind == 2:
-        return (line + above) & 255
-    out, left, corner = np.zeros_like(line), np.zeros(line.shape[1], np.int64), np.zeros(line.shape[1], np.int64)
-    for x in range(len(line)):
-        if kind == 3:
-            guess = (left + above[x]) // 2
-        else:
-            p = left + above[x] - corner
-            pa, pb, pc = abs(p - left), abs(p - above[x]), abs(p - corner)
-            guess = np.where((pa <= pb) & (pa <= pc), left, np.where(pb <= pc, above[x], corner))
-        left = out[x] = (line[x] + guess) & 255
-        corner = above[x]
-    return out

@@ -24,7 +24,7 @@ COLOURS = (
     "#2b2bf0",  # ultramarine
     "#90d8c0",  # mint
     "#626262",  # grey
-    "#00584e",  # deep teal
+    "#005048",  # deep teal
 )
 
 
