@@ -14,13 +14,14 @@ SOURCE = "Zhang et al., Hello Edge: Keyword Spotting on Microcontrollers, 2017 (
 class Config:
     """Width and depth.
 
-    ``blocks`` are (out_channels, kernel, stride) of each depthwise + pointwise pair.
+    ``blocks`` are (out_channels, kernel, stride) of each depthwise + pointwise pair. Few blocks with long kernels
+    beat many with short ones (docs/decisions/0004): depthwise taps are nearly free, and a step of gait is long.
     """
 
     stem_channels: int = 24  # channels after the first, full convolution
-    stem_kernel: int = 5  # samples
+    stem_kernel: int = 9  # samples
     stem_stride: int = 2
-    blocks: tuple[tuple[int, int, int], ...] = ((32, 5, 1), (48, 5, 2), (64, 5, 1), (64, 5, 2))
+    blocks: tuple[tuple[int, int, int], ...] = ((48, 15, 2), (96, 9, 1))
     dropout: float = 0.1  # before the last layer
 
 

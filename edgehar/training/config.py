@@ -20,7 +20,7 @@ HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "layin
 class Augmentation:
     """Random changes to raw windows, before the front end. No added noise: it buries the micro-motion slog lifts."""
 
-    rotation_deg: float = 15.0  # largest rotation of the device's axes
+    rotation_deg: float = 30.0  # largest rotation of the device's axes
     scale: float = 0.1  # gain of acc and gyro drawn from 1 ± scale
     shift: int = 64  # a window moves by up to half of this many samples, within its activity
     time_warp: float = 0.0  # speed drawn from 1 ± time_warp
@@ -46,6 +46,7 @@ class TrainConfig:
     weight_decay: float = 5e-3
     warmup: float = 0.05  # share of the steps
     label_smoothing: float = 0.1
+    mixup: float = 0.2  # a of Beta(a, a), the share in which two windows are mixed; 0 = never
     average_decay: float = 0.995  # of the exponential moving average of the weights, which is what is kept
     early_stop_patience: int = 0  # epochs without a better validation macro-F1; 0 = never stop early
     augmentation: Augmentation = Augmentation()
@@ -54,7 +55,7 @@ class TrainConfig:
         limits = {
             "window": (8, 100_000), "hop": (1, 100_000), "epochs": (1, 100_000), "batch_size": (2, 1_000_000),
             "validation_subjects": (0, 10_000), "early_stop_patience": (0, 100_000), "label_smoothing": (0, 0.99),
-            "average_decay": (0, 0.99999), "warmup": (0, 1), "learning_rate": (1e-9, 10), "weight_decay": (0, 10),
+            "average_decay": (0, 0.99999), "mixup": (0, 10), "warmup": (0, 1), "learning_rate": (1e-9, 10), "weight_decay": (0, 10),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

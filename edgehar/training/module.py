@@ -56,11 +56,19 @@ class HarModule(pl.LightningModule):
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Return the loss of ``(features [B, T, F], labels [B])``."""
+        """Return the loss of ``(features [B, T, F], labels [B])``, mixed in pairs.
+
+        Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
+        """
         features, labels = batch
+        share, partner = 1.0, torch.arange(len(labels), device=labels.device)
+        if self.config.mixup:
+            share = float(torch.distributions.Beta(self.config.mixup, self.config.mixup).sample())
+            partner = torch.randperm(len(labels), device=labels.device)
+            features = share * features + (1 - share) * features[partner]
         logits = self.network(features)
-        loss: Tensor = self.loss(logits, labels)
-        self.train_accuracy(logits, labels)
+        loss: Tensor = share * self.loss(logits, labels) + (1 - share) * self.loss(logits, labels[partner])
+        self.train_accuracy(logits, labels if share >= 0.5 else labels[partner])
         self.log("train_loss", loss, on_step=False, on_epoch=True)
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
         return loss
