@@ -14,6 +14,8 @@ from device_sim.report.verdict import NO_BASELINE
 # percent of a row and would vanish on a linear scale.
 STEPS = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 0.75, 0.9)
 
+SIDE_BY_SIDE = 8  # with more classes two matrices do not fit beside each other on a laptop
+
 Matrix = list[list[float]]
 
 
@@ -27,7 +29,8 @@ def section_html(summary: Mapping[str, Any], shown: Sequence[Activity]) -> str:
         return section("confusion", title, "", empty(why))
     baseline = matrix(confusion.get("baseline"), len(shown))
     left = _table("Full-precision baseline", baseline, shown) if baseline else _none()
-    body = f'<div class="pair">{left}{_table("Device", device, shown)}</div>\n{_scale()}'
+    arrangement = "pair" if len(shown) <= SIDE_BY_SIDE else "stack"
+    body = f'<div class="{arrangement}">{left}{_table("Device", device, shown)}</div>\n{_scale()}'
     lead = "Each row is one true activity; its cells say what the windows were decided to be."
     return section("confusion", title, lead, body)
 

@@ -70,7 +70,7 @@ def _codes(names: Sequence[str]) -> list[str]:
         words = re.findall(r"\w+", name)
         initials = "".join(word[0] for word in words[:4]).upper()
         letters = "".join(words).upper()
-        candidates = [initials] if len(words) > 1 else []
+        candidates = [initials, (words[0][0] + words[-1][:2]).upper()] if len(words) > 1 else []
         candidates += [letters[:3], letters[:4], (words[0][:1] + words[-1][:3]).upper() if words else ""]
         free = [c for c in candidates if len(c) > 1 and c not in codes]
         serial = len(codes) + 1

@@ -16,7 +16,7 @@ def section_html(summary: Mapping[str, Any]) -> str:
     title = "Who it works for"
     people = ranked(summary.get("per_subject"))
     if not people:
-        why = "No accuracy a person: no window of these recordings has a known activity."
+        why = "No accuracy per person: no window of these recordings has a known activity."
         return section("people", title, "", empty(why))
     shown = people[:MAX_ROWS]
     low = floor(people)

@@ -170,7 +170,7 @@ def test_a_summary_of_nulls_says_what_is_missing(result: SimulationResult) -> No
         "no recording traces",
         "no confusion matrix",
         "No latency was recorded",
-        "No accuracy a person",
+        "No accuracy per person",
         "lists no files",
     ):
         assert words in page.text, words

@@ -56,9 +56,10 @@ def test_text_on_an_activity_is_readable() -> None:
 
 
 def test_names_are_for_people_and_codes_are_unique() -> None:
-    shown = activities(["WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "SIT_TO_STAND", "SIT_STILL"])
+    shown = activities(["WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "SIT_TO_STAND", "STAND_TO_SIT"])
     assert shown[1].name == "Walking upstairs"
     assert [a.code for a in shown][:5] == ["WAL", "WU", "WD", "SIT", "STS"]
+    assert shown[5].code == "SSI"
     many = activities([f"{a}{b}" for a in "ab" for b in range(150)] + ["", "!", "?", "跑步", "走"])
     assert len({a.code for a in many}) == len(many)
 
