@@ -33,10 +33,10 @@ def calibrate(graph: Graph, windows: NDArray[np.float32]) -> Graph:
         for name, x in batch.items():
             low[name] = float(np.minimum(low.get(name, 0.0), x.min()))
             high[name] = float(np.maximum(high.get(name, 0.0), x.max()))
-    for name in low:
-        if not (np.isfinite(low[name]) and np.isfinite(high[name])):
+    for name, lowest in low.items():
+        if not (np.isfinite(lowest) and np.isfinite(high[name])):
             raise ExportError(
-                f"calibration: {name!r} takes the values {low[name]}..{high[name]}, expected finite numbers; "
+                f"calibration: {name!r} takes the values {lowest}..{high[name]}, expected finite numbers; "
                 "check the calibration windows and the weights for NaN and overflow"
             )
     ranged = [replace(value, range=Range(low[value.name], high[value.name])) for value in graph.activations]

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from edgehar.errors import ExportError, MissingExtraError
 from firmware_export.graph import Graph, Value, assemble
 from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor
+from firmware_export.onnx_reader.reading import Order, Reading, Tensor, name_of
 
 READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Add": arithmetic.read_add,
@@ -63,7 +63,7 @@ def read_onnx(data: bytes) -> Graph:
             raise reading.refuse(node, f"this operator{domain} is not known; known are {', '.join(READERS)}")
         reader(reading, node)
     outputs = [_output(reading, value) for value in model.graph.outputs]
-    return assemble([v.name for v in inputs], outputs, reading.nodes, reading.values.values())
+    return assemble([name_of(v) for v in inputs], outputs, reading.nodes, reading.values.values())
 
 
 def _load(data: bytes) -> ir.Model:
@@ -72,32 +72,34 @@ def _load(data: bytes) -> ir.Model:
     except ImportError:
         raise MissingExtraError("onnx", "export", "reading an ONNX file") from None
     try:
-        return ir.from_proto(onnx.load_model_from_string(data))
+        model: ir.Model = ir.from_proto(onnx.load_model_from_string(data))
     except Exception as error:  # protobuf and onnx-ir raise many types for damaged bytes
         raise ExportError(
             f"{len(data)} bytes are not a readable ONNX model ({type(error).__name__}); export it again"
         ) from None
+    return model
 
 
 def _read_input(reading: Reading, value: ir.Value) -> None:
+    name = name_of(value)
     dims = list(value.shape) if value.shape is not None else []
-    if len(dims) not in (2, 3) or not all(isinstance(d, int) for d in dims[1:]):
+    known = [d for d in dims[1:] if isinstance(d, int)]
+    if len(dims) not in (2, 3) or len(known) != len(dims) - 1:
         raise ExportError(
-            f"ONNX input {value.name!r} has shape {[str(d) for d in dims]}, expected [N, T, C], [N, C, T] or [N, K] "
+            f"ONNX input {name!r} has shape {[str(d) for d in dims]}, expected [N, T, C], [N, C, T] or [N, K] "
             "with known T and C; export with a fixed window"
         )
     if value.dtype != ir.DataType.FLOAT:
-        raise ExportError(f"ONNX input {value.name!r} is {value.dtype}, expected FLOAT")
-    shape = (1, *(int(d) for d in dims[1:]))
-    order = Order.SAME
+        raise ExportError(f"ONNX input {name!r} is {value.dtype}, expected FLOAT")
+    shape, order = (1, *known), Order.SAME
     if len(shape) == 3 and any(node.op_type in _WANTS_CHANNELS_FIRST for node, _ in value.uses()):
         order, shape = Order.CHANNELS_FIRST, (1, shape[2], shape[1])
-    reading.values[value.name] = Value(value.name, shape)
-    reading.tensors[value.name] = Tensor(value.name, shape, order)
+    reading.values[name] = Value(name, shape)
+    reading.tensors[name] = Tensor(name, shape, order)
 
 
 def _output(reading: Reading, value: ir.Value) -> str:
-    tensor = reading.tensors.get(value.name)
+    tensor = reading.tensors.get(name_of(value))
     if tensor is None:
         raise ExportError(f"ONNX output {value.name!r} is a constant; the network does not use its input")
     if tensor.order is not Order.SAME and not (tensor.order is Order.FLAT and _is_unmoved(tensor)):

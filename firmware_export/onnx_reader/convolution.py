@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor, attribute
+from firmware_export.onnx_reader.reading import Order, Reading, Tensor, attribute, name_of
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.window1d import Padding, same_padding
@@ -19,14 +19,18 @@ def time_series(reading: Reading, node: ir.Node) -> Tensor:
     return x
 
 
-def padding_of(reading: Reading, node: ir.Node, length: int, kernel: int, stride: int, dilation: int) -> Padding:
-    """Return samples before and after, whichever way the node states them. Source: ONNX Conv, ``auto_pad``."""
+def padding_of(reading: Reading, node: ir.Node, length: int) -> Padding:
+    """Return samples before and after an input of ``length``, whichever way the node states them.
+
+    Source: ONNX Conv, ``auto_pad``.
+    """
     mode = attribute(node, "auto_pad", "NOTSET")
     if mode == "NOTSET":
         before, after = attribute(node, "pads", (0, 0))
         return int(before), int(after)
     if mode == "VALID":
         return 0, 0
+    (kernel,), (stride,), (dilation,) = (attribute(node, n, (1,)) for n in ("kernel_shape", "strides", "dilations"))
     before, after = same_padding(length, kernel, stride, dilation)
     if mode == "SAME_UPPER":
         return before, after
@@ -48,10 +52,10 @@ def read_conv(reading: Reading, node: ir.Node) -> None:
     groups, channels = int(attribute(node, "group", 1)), x.shape[2]
     if depth * groups != channels or outputs % groups:
         raise reading.refuse(node, f"weight {list(weight.shape)} in {groups} groups does not fit {channels} channels")
-    padding = padding_of(reading, node, x.shape[1], kernel, stride, dilation)
-    name = str(node.inputs[1].name) if node.inputs[1] is not None else "weight"
+    padding = padding_of(reading, node, x.shape[1])
+    name = name_of(node.inputs[1])
     bias_name = reading.add_constant(
-        f"{node.outputs[0].name}/bias" if bias is None else str(node.inputs[2].name),  # type: ignore[union-attr]
+        f"{node.outputs[0].name}/bias" if bias is None else name_of(node.inputs[2]),
         np.zeros(outputs) if bias is None else bias,
     )
     if groups == channels and groups > 1:

@@ -1,4 +1,4 @@
-"""ONNX ``Gemm`` and ``MatMul`` with a constant: fully connected layers, their columns brought to channels-last order."""
+"""ONNX ``Gemm`` and ``MatMul`` with a constant: fully connected layers, columns in channels-last order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import Order, Reading, attribute
+from firmware_export.onnx_reader.reading import Order, Reading, attribute, name_of
 from firmware_export.ops.dense import Dense
 
 
@@ -41,7 +41,7 @@ def _add_dense(reading: Reading, node: ir.Node, weight: NDArray[Any], bias: NDAr
     if x.order is Order.FLAT:
         weight = weight[:, x.permutation]
     vector = np.zeros(outputs) if bias is None else np.broadcast_to(bias.reshape(-1), (outputs,))
-    weight_name = reading.add_constant(str(node.inputs[1].name), weight)  # type: ignore[union-attr]
+    weight_name = reading.add_constant(name_of(node.inputs[1]), weight)
     given = node.inputs[2] if bias is not None else None
-    bias_name = reading.add_constant(f"{node.outputs[0].name}/bias" if given is None else str(given.name), vector)
+    bias_name = reading.add_constant(f"{node.outputs[0].name}/bias" if given is None else name_of(given), vector)
     reading.add(node, "dense", (x.name, weight_name, bias_name), Dense(), Order.SAME)

@@ -86,9 +86,10 @@ class Reading:
         Raises:
             UnsupportedOpError: it is computed while running.
         """
-        if index >= len(node.inputs) or node.inputs[index] is None:
+        given = node.inputs[index] if index < len(node.inputs) else None
+        if given is None:
             return None
-        data = constant_of(node.inputs[index])
+        data = constant_of(given)
         if data is None:
             raise self.refuse(
                 node,
@@ -125,7 +126,7 @@ class Reading:
         steps: int = 1,
     ) -> Tensor:
         """Append a node of our graph; its output becomes that of the ONNX node unless it is named otherwise."""
-        onnx_name = node.outputs[0].name
+        onnx_name = name_of(node.outputs[0])
         name = output or onnx_name
         try:
             shape = OPS[op].shape(attrs, [self.values[i].shape for i in inputs])
@@ -140,7 +141,14 @@ class Reading:
 
     def alias(self, node: ir.Node, tensor: Tensor) -> None:
         """Make the ONNX node's output another name of a tensor."""
-        self.tensors[node.outputs[0].name] = tensor
+        self.tensors[name_of(node.outputs[0])] = tensor
+
+
+def name_of(value: ir.Value | None) -> str:
+    """Return the name of a value that is there."""
+    if value is None or not value.name:
+        raise ExportError("an ONNX value has no name; save the model with onnx.save and try again")
+    return value.name
 
 
 def constant_of(value: ir.Value) -> NDArray[Any] | None:

@@ -42,7 +42,8 @@ def int8(
     """Return the pool of the integers."""
     total = patches(inputs[0], attrs.kernel, attrs.stride, 1).sum(axis=2, dtype=np.int32)
     size = (np.abs(total) + attrs.kernel // 2) // attrs.kernel
-    return np.copysign(size, total).astype(np.int8)
+    mean: Array = (np.sign(total) * size).astype(np.int8)
+    return mean
 
 
 AVERAGE_POOL1D = Op(

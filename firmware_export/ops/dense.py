@@ -1,8 +1,7 @@
 """``dense``: fully connected layer.
 
-Operands: x ``[N, C_in]``, weight ``[C_out, C_in]``, bias ``[C_out]``. Output ``[N, C_out]``. One weight scale in all:
-tflite_runtime 2.14 and TFLM refuse or misread one a channel here.
-Source of the int8 arithmetic: TFLite ``reference_integer_ops::FullyConnected``.
+Operands: x ``[N, C_in]``, weight ``[C_out, C_in]``, bias ``[C_out]``. Output ``[N, C_out]``.
+Source of the int8 arithmetic: TFLite ``reference_integer_ops::ConvPerChannel`` with a kernel over the whole input.
 """
 
 from __future__ import annotations
@@ -55,13 +54,12 @@ def int8(attrs: Dense, inputs: Sequence[Array], quants: Sequence[Quantization], 
     dtype = exact_dtype(weight.shape[1])
     total = (x.astype(dtype) @ weight.astype(dtype).T).astype(np.int64)
     total += bias - quants[0].zero_point * weight.astype(np.int64).sum(axis=1)
-    # TFLite multiplies these two scales in float32 here (GetQuantizedConvolutionMultipler), in double for convolutions.
-    factor = float(np.float32(quants[0].scale) * np.float32(quants[1].scale)) / output.scale
-    return to_int8(rescale(total, factor), output.zero_point, *int8_limits(attrs.activation, output))
+    factors = quants[0].scale * np.asarray(quants[1].scales) / output.scale
+    return to_int8(rescale(total, factors), output.zero_point, *int8_limits(attrs.activation, output))
 
 
 DENSE = Op(
-    operands=(Activation(), Weight(axis=None), Bias(of=1)),
+    operands=(Activation(), Weight(axis=0), Bias(of=1)),
     output_scale=OutputScale.CALIBRATED,
     shape=shape,
     macs=macs,

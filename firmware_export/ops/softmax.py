@@ -43,7 +43,8 @@ def _q31(real: float) -> int:
 
 
 def _shift_left_saturating(a: I64, bits: int) -> I64:
-    return np.clip(a << bits, *_INT32)
+    shifted: I64 = np.clip(a << bits, *_INT32)
+    return shifted
 
 
 def _exp_of_small(a: I64) -> I64:
@@ -68,7 +69,8 @@ def _exp_of_negative(a: I64) -> I64:
     for exponent in range(-2, 5):
         bit = 1 << (_DIFFERENCE_FRACTION + exponent)
         result = np.where(rest & bit, high_multiply(result, _q31(math.exp(-(2.0**exponent)))), result)
-    return np.where(a == 0, 2**31 - 1, result)
+    exact: I64 = np.where(a == 0, 2**31 - 1, result)
+    return exact
 
 
 def _one_over_one_plus(a: I64) -> I64:

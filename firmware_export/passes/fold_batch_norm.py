@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_export.graph import Graph, Node, Value, assemble
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
@@ -37,7 +38,7 @@ def _can_take_in(graph: Graph, layer: Node) -> bool:
     )
 
 
-def _constant(graph: Graph, name: str) -> np.ndarray:  # type: ignore[type-arg]
+def _constant(graph: Graph, name: str) -> NDArray[np.float64]:
     data = graph.values[name].data
     if data is None:
         raise ValueError(f"{name!r} is not a constant")
@@ -79,5 +80,5 @@ def _as_depthwise(graph: Graph, norm: Node) -> Graph:
     return assemble(graph.inputs, graph.outputs, rewritten, [*graph.values.values(), *new])
 
 
-def _float(name: str, data: np.ndarray) -> Value:  # type: ignore[type-arg]
+def _float(name: str, data: NDArray[np.float64]) -> Value:
     return Value(name, data.shape, data=np.ascontiguousarray(data, np.float32))

@@ -23,10 +23,8 @@ def _hands_on(graph: Graph, node: Node) -> bool:
 
 
 def _removable(graph: Graph, node: Node) -> bool:
-    return (
-        node.output not in graph.outputs
-        or (graph.only_reader(node.inputs[0]) is node is not None
-        and (graph.producer(node.inputs[0]) is not None))
+    return node.output not in graph.outputs or (
+        graph.only_reader(node.inputs[0]) is node is not None and (graph.producer(node.inputs[0]) is not None)
     )
 
 

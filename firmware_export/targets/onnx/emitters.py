@@ -71,7 +71,7 @@ def emit_dense(writer: Writer, node: Node) -> None:
     """Gemm with the weight transposed, ``[C_out, C_in]``."""
     inputs = [
         writer.real(node.inputs[0]),
-        *(writer.real_constant(name, _data(writer, name), axis=None) for name in node.inputs[1:]),
+        *(writer.real_constant(name, _data(writer, name), axis=0) for name in node.inputs[1:]),
     ]
     real = writer.node("Gemm", inputs, f"{node.output}/gemm", transB=1)
     writer.result(node.output, real, _attrs(node, ActivatedAttrs).activation)

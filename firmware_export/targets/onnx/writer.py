@@ -73,7 +73,7 @@ class Writer:
     def _clamped(self, real: str, output: str, activation: FusedActivation) -> str:
         if activation is FusedActivation.RELU:
             return self.node("Relu", [real], output)
-        limits = [self.initializer(f"{output}/{i}", np.float32(i)) for i in (0, 6)]
+        limits = [self.initializer(f"{output}/{i}", np.asarray(i, np.float32)) for i in (0, 6)]
         return self.node("Clip", [real, *limits], output)
 
     def _parameters(self, name: str, quant: Quantization) -> tuple[str, str]:

@@ -1,11 +1,10 @@
-"""How each op of ours is written in TFLite. Versions are (float32, int8), from TFLite's ``op_version.cc``."""
+"""How each op of ours is written in TFLite."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgehar.errors import ExportError, UnsupportedOpError
@@ -15,9 +14,8 @@ from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
-from firmware_export.ops.reshape import Reshape
-from firmware_export.ops.window1d import Padding, same_padding
-from firmware_export.targets.tflite.writer import Writer
+from firmware_export.ops.window1d import same_padding
+from firmware_export.targets.tflite.writer import Writer, inner_shape
 
 A = TypeVar("A", bound=Attrs)
 
@@ -43,12 +41,12 @@ def emit_conv1d(writer: Writer, node: Node) -> None:
     options.strideH, options.strideW = 1, attrs.stride
     options.dilationHFactor, options.dilationWFactor = 1, attrs.dilation
     options.fusedActivationFunction = _ACTIVATIONS[attrs.activation]
-    x, options.padding = _padded_input(writer, node, attrs.kernel, attrs.stride, attrs.dilation, attrs.padding)
+    x, options.padding = _padded_input(writer, node, attrs)
     outputs, kernel, depth = writer.graph.values[node.inputs[1]].shape
     weight = writer.constant(node.inputs[1], (outputs, 1, kernel, depth), axis=0)
     bias = writer.constant(node.inputs[2], (outputs,), axis=0)
     inputs, results = [x, weight, bias], [writer.tensor(node.output)]
-    writer.operator(_CODE.CONV_2D, (1, 3), inputs, results, _KIND.Conv2DOptions, options)
+    writer.operator(_CODE.CONV_2D, inputs, results, (_KIND.Conv2DOptions, options))
 
 
 def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
@@ -59,25 +57,31 @@ def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
     options.dilationHFactor, options.dilationWFactor = 1, attrs.dilation
     options.depthMultiplier = attrs.multiplier
     options.fusedActivationFunction = _ACTIVATIONS[attrs.activation]
-    x, options.padding = _padded_input(writer, node, attrs.kernel, attrs.stride, attrs.dilation, attrs.padding)
+    x, options.padding = _padded_input(writer, node, attrs)
     kernel, outputs = writer.graph.values[node.inputs[1]].shape
     weight = writer.constant(node.inputs[1], (1, 1, kernel, outputs), axis=3)
     bias = writer.constant(node.inputs[2], (outputs,), axis=0)
-    versions = (1 if attrs.dilation == 1 else 2, 3)
     inputs, results = [x, weight, bias], [writer.tensor(node.output)]
-    writer.operator(_CODE.DEPTHWISE_CONV_2D, versions, inputs, results, _KIND.DepthwiseConv2DOptions, options)
+    writer.operator(_CODE.DEPTHWISE_CONV_2D, inputs, results, (_KIND.DepthwiseConv2DOptions, options))
 
 
 def emit_dense(writer: Writer, node: Node) -> None:
-    """FULLY_CONNECTED, which flattens what it reads."""
-    attrs = _attrs(node, ActivatedAttrs)
-    options = schema.FullyConnectedOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[attrs.activation]
-    shape = writer.graph.values[node.inputs[1]].shape
-    weight = writer.constant(node.inputs[1], shape, axis=None)
-    bias = writer.constant(node.inputs[2], shape[:1], axis=None)
-    inputs, results = [writer.tensor(node.inputs[0]), weight, bias], [writer.tensor(node.output)]
-    writer.operator(_CODE.FULLY_CONNECTED, (1, 4), inputs, results, _KIND.FullyConnectedOptions, options)
+    """CONV_2D whose kernel covers all of its input, flattened or not.
+
+    Not FULLY_CONNECTED: LiteRT's reference kernel rounds that one once where TFLM and CMSIS-NN round twice (LiteRT
+    2.3 against TFLM of October 2026: one int8 output in 2,000 differs), and old readers refuse it one scale a channel.
+    Convolutions give the same bits everywhere.
+    """
+    options = schema.Conv2DOptionsT()
+    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+    options.padding = schema.Padding.VALID
+    options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
+    x = writer.tensor(node.inputs[0])
+    outputs = writer.graph.values[node.output].shape[1]
+    weight = writer.constant(node.inputs[1], (outputs, *writer.shape(x)[1:]), axis=0)
+    bias = writer.constant(node.inputs[2], (outputs,), axis=0)
+    inputs, results = [x, weight, bias], [writer.tensor(node.output)]
+    writer.operator(_CODE.CONV_2D, inputs, results, (_KIND.Conv2DOptions, options))
 
 
 def emit_max_pool1d(writer: Writer, node: Node) -> None:
@@ -93,13 +97,12 @@ def emit_max_pool1d(writer: Writer, node: Node) -> None:
             f"target 'tflite': max pool {node.name!r} pads {attrs.padding}, expected none or "
             f"{same_padding(length, attrs.kernel, attrs.stride, 1)} (SAME); change the pool's padding"
         )
-    _emit_pool(writer, node, _CODE.MAX_POOL_2D, attrs.kernel, attrs.stride, padding)
+    _emit_pool(writer, node, _CODE.MAX_POOL_2D, padding)
 
 
 def emit_average_pool1d(writer: Writer, node: Node) -> None:
     """AVERAGE_POOL_2D over W, global too: TFLM's MEAN is a slow reference kernel on every core."""
-    attrs = _attrs(node, AveragePool1d)
-    _emit_pool(writer, node, _CODE.AVERAGE_POOL_2D, attrs.kernel, attrs.stride, schema.Padding.VALID)
+    _emit_pool(writer, node, _CODE.AVERAGE_POOL_2D, schema.Padding.VALID)
 
 
 def emit_add(writer: Writer, node: Node) -> None:
@@ -107,7 +110,7 @@ def emit_add(writer: Writer, node: Node) -> None:
     options = schema.AddOptionsT()
     options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
     inputs, results = [writer.tensor(name) for name in node.inputs], [writer.tensor(node.output)]
-    writer.operator(_CODE.ADD, (1, 2), inputs, results, _KIND.AddOptions, options)
+    writer.operator(_CODE.ADD, inputs, results, (_KIND.AddOptions, options))
 
 
 def emit_relu(writer: Writer, node: Node) -> None:
@@ -115,7 +118,7 @@ def emit_relu(writer: Writer, node: Node) -> None:
     codes = {FusedActivation.RELU: _CODE.RELU, FusedActivation.RELU6: _CODE.RELU6}
     code = codes[_attrs(node, ActivatedAttrs).activation]
     inputs, results = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
-    writer.operator(code, (1, 2), inputs, results, _KIND.NONE, None)
+    writer.operator(code, inputs, results, (_KIND.NONE, None))
 
 
 def emit_softmax(writer: Writer, node: Node) -> None:
@@ -123,43 +126,42 @@ def emit_softmax(writer: Writer, node: Node) -> None:
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     inputs, results = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
-    writer.operator(_CODE.SOFTMAX, (1, 2), inputs, results, _KIND.SoftmaxOptions, options)
+    writer.operator(_CODE.SOFTMAX, inputs, results, (_KIND.SoftmaxOptions, options))
 
 
 def emit_reshape(writer: Writer, node: Node) -> None:
-    """Nothing where only FULLY_CONNECTED reads it (it flattens by itself), else RESHAPE."""
+    """Nothing where the inner shapes are equal or only dense layers read it (they take any shape), else RESHAPE."""
     readers = writer.graph.consumers(node.output)
-    if node.output not in writer.graph.outputs and all(reader.op == "dense" for reader in readers):
+    flattened = node.output not in writer.graph.outputs and all(reader.op == "dense" for reader in readers)
+    if flattened or inner_shape(writer.graph.values[node.output].shape) == writer.shape(writer.tensor(node.inputs[0])):
         writer.alias(node.output, node.inputs[0])
         return
-    shape = _attrs(node, Reshape).shape
-    inner = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
-    writer.reshape(writer.tensor(node.inputs[0]), writer.tensor(node.output), inner)
+    writer.reshape(writer.tensor(node.inputs[0]), writer.tensor(node.output))
 
 
-def _emit_pool(writer: Writer, node: Node, code: int, kernel: int, stride: int, padding: int) -> None:
+def _emit_pool(writer: Writer, node: Node, code: int, padding: int) -> None:
+    attrs = node.attrs
+    if not isinstance(attrs, MaxPool1d | AveragePool1d):
+        raise ExportError(f"node {node.name!r} ({node.op}) has attributes {attrs}, expected those of a pool")
     options = schema.Pool2DOptionsT()
-    options.filterHeight, options.filterWidth = 1, kernel
-    options.strideH, options.strideW, options.padding = 1, stride, padding
+    options.filterHeight, options.filterWidth = 1, attrs.kernel
+    options.strideH, options.strideW, options.padding = 1, attrs.stride, padding
     inputs, results = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
-    writer.operator(code, (1, 2), inputs, results, _KIND.Pool2DOptions, options)
+    writer.operator(code, inputs, results, (_KIND.Pool2DOptions, options))
 
 
-def _padded_input(
-    writer: Writer, node: Node, kernel: int, stride: int, dilation: int, padding: Padding
-) -> tuple[int, int]:
+def _padded_input(writer: Writer, node: Node, attrs: Conv1d | DepthwiseConv1d) -> tuple[int, int]:
     """Return the convolution's input tensor and padding mode, with a PAD before it where TFLite has no mode for it."""
     x = writer.graph.values[node.inputs[0]]
     n, t, c = x.shape
-    if padding == (0, 0):
+    before, after = attrs.padding
+    if attrs.padding == (0, 0):
         return writer.tensor(x.name), schema.Padding.VALID
-    if padding == same_padding(t, kernel, stride, dilation):
+    if attrs.padding == same_padding(t, attrs.kernel, attrs.stride, attrs.dilation):
         return writer.tensor(x.name), schema.Padding.SAME
-    padded = writer.scratch(f"{node.output}/padded", (n, 1, t + sum(padding), c), x.name)
-    amounts = writer.numbers(f"{node.output}/paddings", np.array([(0, 0), (0, 0), padding, (0, 0)]))
-    writer.operator(
-        _CODE.PAD, (1, 2), [writer.tensor(x.name), amounts], [padded], _KIND.PadOptions, schema.PadOptionsT()
-    )
+    padded = writer.scratch(f"{node.output}/padded", (n, 1, t + before + after, c), x.name)
+    amounts = writer.numbers(f"{node.output}/paddings", [(0, 0), (0, 0), (before, after), (0, 0)])
+    writer.operator(_CODE.PAD, [writer.tensor(x.name), amounts], [padded], (_KIND.PadOptions, schema.PadOptionsT()))
     return padded, schema.Padding.VALID
 
 

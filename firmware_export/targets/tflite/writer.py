@@ -26,6 +26,26 @@ _TYPES = {
 _LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last value says "see builtin_code"
 
 
+VERSIONS = {
+    # (float32, int8), from TFLite's op_version.cc
+    schema.BuiltinOperator.ADD: (1, 2),
+    schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2),
+    schema.BuiltinOperator.CONV_2D: (1, 3),
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3),
+    schema.BuiltinOperator.MAX_POOL_2D: (1, 2),
+    schema.BuiltinOperator.PAD: (1, 2),
+    schema.BuiltinOperator.RELU: (1, 2),
+    schema.BuiltinOperator.RELU6: (1, 2),
+    schema.BuiltinOperator.RESHAPE: (1, 1),
+    schema.BuiltinOperator.SOFTMAX: (1, 2),
+}
+
+
+def inner_shape(shape: Shape) -> Shape:
+    """Return the shape in the file of our ``[1, T, C]`` or ``[1, K]``: four axes, time on W."""
+    return (shape[0], 1, *shape[1:]) if len(shape) == 3 else (shape[0], 1, 1, shape[1])
+
+
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """Bytes that start at a multiple of 16 in the file."""
 
@@ -50,21 +70,22 @@ class Writer:
         self._buffers = [_buffer(b"")]  # buffer 0 is empty by convention
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._codes: dict[tuple[int, int], int] = {}
+        self._codes: dict[int, int] = {}  # operator to its place in the file's list
         self._index: dict[str, int] = {}
         self._public = {name: self._add_public(name) for name in graph.inputs}
-
-    @property
-    def integers(self) -> bool:
-        """Whether the graph's activations are integers."""
-        return self.graph.values[self.graph.inputs[0]].dtype != "float32"
+        self.integers = graph.values[graph.inputs[0]].dtype != "float32"
 
     def tensor(self, name: str) -> int:
         """Return the index of an activation's tensor."""
         if name not in self._index:
             value = self.graph.values[name]
-            self._index[name] = self._add_tensor(name, _on_width(value.shape), value.dtype, value.quant, None)
+            label = f"{name}/inner" if name in self.graph.outputs else name
+            self._index[name] = self._add_tensor(label, inner_shape(value.shape), value.dtype, value.quant, None)
         return self._index[name]
+
+    def shape(self, tensor: int) -> Shape:
+        """Return the shape of a tensor in the file."""
+        return tuple(self._tensors[tensor].shape)
 
     def alias(self, name: str, other: str) -> None:
         """Let an activation be the tensor of another."""
@@ -92,32 +113,27 @@ class Writer:
         value = self.graph.values[like]
         return self._add_tensor(name, shape, value.dtype, value.quant, None)
 
-    def operator(
-        self, code: int, versions: tuple[int, int], inputs: list[int], outputs: list[int], kind: int, options: Any
-    ) -> None:
+    def operator(self, code: int, inputs: list[int], outputs: list[int], options: tuple[int, Any]) -> None:
         """Append an operator.
 
         Args:
             code: a ``schema.BuiltinOperator``.
-            versions: in which its float32 and its int8 form appeared.
             inputs: tensor indices.
             outputs: tensor indices.
-            kind: a ``schema.BuiltinOptions``.
-            options: the table of that kind, or None.
+            options: a ``schema.BuiltinOptions`` and the table of that kind (NONE and None).
         """
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault((code, versions[self.integers]), len(self._codes))
+        operator.opcodeIndex = self._codes.setdefault(code, len(self._codes))
         operator.inputs, operator.outputs = inputs, outputs
-        operator.builtinOptionsType, operator.builtinOptions = kind, options
+        operator.builtinOptionsType, operator.builtinOptions = options
         self._operators.append(operator)
 
-    def reshape(self, source: int, target: int, shape: Shape) -> None:
-        """Append a RESHAPE."""
+    def reshape(self, source: int, target: int) -> None:
+        """Append a RESHAPE from one tensor to another."""
         options = schema.ReshapeOptionsT()
-        options.newShape = list(shape)
-        inputs = [source, self.numbers(f"shape{len(self._operators)}", shape)]
-        kind = schema.BuiltinOptions.ReshapeOptions
-        self.operator(schema.BuiltinOperator.RESHAPE, (1, 1), inputs, [target], kind, options)
+        options.newShape = list(self.shape(target))
+        inputs = [source, self.numbers(f"shape{len(self._operators)}", options.newShape)]
+        self.operator(schema.BuiltinOperator.RESHAPE, inputs, [target], (schema.BuiltinOptions.ReshapeOptions, options))
 
     def finish(self, metadata: Mapping[str, bytes]) -> bytes:
         """Return the file."""
@@ -128,7 +144,7 @@ class Writer:
         subgraph.tensors, subgraph.operators = self._tensors, self._operators
         model = schema.ModelT()
         model.version, model.description = SCHEMA_VERSION, "edgehar"
-        model.operatorCodes = [_operator_code(*key) for key in self._codes]
+        model.operatorCodes = [_operator_code(code, VERSIONS[code][self.integers]) for code in self._codes]
         model.subgraphs = [subgraph]
         model.metadata = [self._metadata(name, data) for name, data in metadata.items()]
         model.buffers = self._buffers
@@ -137,25 +153,18 @@ class Writer:
         return bytes(builder.Output())
 
     def _add_public(self, name: str) -> int:
-        """Add a graph input under its own shape; [1, T, C] gets one RESHAPE to the inner shape."""
+        """Add a graph input under its own shape, and one RESHAPE to the inner shape."""
         value = self.graph.values[name]
         public = self._add_tensor(name, value.shape, value.dtype, value.quant, None)
-        if len(value.shape) == 2 or all(node.op == "reshape" for node in self.graph.consumers(name)):
-            self._index[name] = public
-        else:
-            inner = _on_width(value.shape)
-            self._index[name] = self.scratch(f"{name}/nhwc", inner, name)
-            self.reshape(public, self._index[name], inner)
+        self._index[name] = self.scratch(f"{name}/inner", inner_shape(value.shape), name)
+        self.reshape(public, self._index[name])
         return public
 
     def _public_output(self, name: str) -> int:
-        """Return the tensor of a graph output in its own shape."""
-        value = self.graph.values[name]
+        """Add a graph output under its own shape, and one RESHAPE from the inner shape."""
         inner = self.tensor(name)
-        if tuple(self._tensors[inner].shape) == value.shape:
-            return inner
-        public = self.scratch(f"{name}/ntc", value.shape, name)
-        self.reshape(inner, public, value.shape)
+        public = self.scratch(name, self.graph.values[name].shape, name)
+        self.reshape(inner, public)
         return public
 
     def _add_tensor(self, name: str, shape: Shape, dtype: str, quant: Quantization | None, data: Any) -> int:
@@ -175,10 +184,6 @@ class Writer:
         entry = schema.MetadataT()
         entry.name, entry.buffer = name, self._add_buffer(data)
         return entry
-
-
-def _on_width(shape: Shape) -> Shape:
-    return (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
 
 
 def _buffer(data: bytes) -> _AlignedBuffer:
