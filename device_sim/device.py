@@ -22,8 +22,11 @@ from edgehar.bundle import Bundle
 
 F32 = NDArray[np.float32]
 
-BLOCK_ROWS = 2048  # samples that run() puts through the front end at once: 150 kB of features, inside the L2 cache
-TIMED_EVERY = 16  # of so many decisions, run() makes one exactly as push() does and times its stages
+BLOCK_ROWS = 4096  # samples that run() puts through the front end at once: 150 kB of features, inside the L2 cache
+# run() makes some decisions exactly as push() does and times their stages: the first ones, so that a short stream has
+# percentiles too, then one in so many, so that timing costs little
+TIMED_FIRST = 64
+TIMED_EVERY = 64
 
 
 class Decision(NamedTuple):
@@ -202,7 +205,7 @@ class Device:
             stages["engine"].record(t2 - t1)
             stages["decision"].record(t3 - t2)
             self.telemetry.record_push("total", clock_ns() - begin_ns)
-            self._until_timed = TIMED_EVERY - 1
+            self._until_timed = 0 if stages["total"].count < TIMED_FIRST else TIMED_EVERY - 1
         return batch
 
     def _complete_block(self, raw: F32, windows: int) -> DecisionBatch:
@@ -210,17 +213,17 @@ class Device:
         self.samples += len(raw)
         self._features(raw)
         outputs = np.empty((windows, self._classes), np.int8)
-        infer, view, hop = self.engine.infer, self._ring.view, self._hop
+        infer = self.engine.infer
         stamps = [clock_ns()]
-        for i in range(windows):
-            outputs[i] = infer(view((windows - 1 - i) * hop))[0]
+        for i, window in enumerate(self._ring.views(windows, self._hop)):
+            outputs[i] = infer(window)[0]
             stamps.append(clock_ns())
         if self.telemetry is not None:
             record = self.telemetry.stages["engine"].record
             for earlier, later in pairwise(stamps):
                 record(later - earlier)
             self._until_timed -= windows
-        starts = self._start + np.arange(windows, dtype=np.int64) * hop
+        starts = self._start + np.arange(windows, dtype=np.int64) * self._hop
         batch = self._decisions.update(starts, outputs)
         self._advance(windows)
         return batch

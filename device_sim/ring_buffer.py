@@ -53,16 +53,23 @@ class RingBuffer:
         self._end = end
         self.total += count
 
-    def view(self, rows_after: int = 0) -> NDArray[np.int8]:
-        """Return the window ``[window, F]`` that ends ``rows_after`` rows before the newest; valid until an append.
+    def view(self) -> NDArray[np.int8]:
+        """Return the newest window ``[window, F]``; valid until an append.
+
+        Raises:
+            ValueError: fewer rows than a window were appended.
+        """
+        return self.views(1, 1)[0]
+
+    def views(self, count: int, hop: int) -> list[NDArray[np.int8]]:
+        """Return ``count >= 1`` windows ``[window, F]``, each ``hop`` rows after the one before; the last is the newest.
 
         Raises:
             ValueError: the rows are not there, or no longer.
         """
-        stop = self._end - rows_after
-        start = stop - self.window
-        if rows_after < 0 or start < 0:
-            raise ValueError(
-                f"a window of {self.window} rows ending {rows_after} rows before the newest: {self._end} are kept"
-            )
-        return self._rows[start:stop]
+        window, rows = self.window, self._rows
+        last = self._end - window
+        first = last - (count - 1) * hop
+        if first < 0:
+            raise ValueError(f"{count} windows of {window} rows, {hop} apart: {self._end} rows are kept")
+        return [rows[start : start + window] for start in range(first, last + 1, hop)]

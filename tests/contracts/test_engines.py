@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -169,12 +170,19 @@ def old_python():
         pytest.skip("tflite-runtime 2.14 has wheels for CPython up to 3.11, and no python3.11 is here")
     folder = REPOSITORY / ".cache" / "venv-tflite-runtime"
     python = folder / "bin" / "python"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "venv-tflite-runtime.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # parallel test workers
+        _make_environment(base, folder, python)
+    return python
+
+
+def _make_environment(base, folder, python):
     probe = [str(python), "-c", "import tflite_runtime.interpreter, numpy; assert numpy.__version__ < '2'"]
     if not python.exists() or subprocess.run(probe, capture_output=True, check=False).returncode != 0:
         subprocess.run([base, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "tflite-runtime==2.14.0", "numpy<2"]
         subprocess.run(install, check=True, capture_output=True)
-    return python
 
 
 def run_old(python, *arguments):

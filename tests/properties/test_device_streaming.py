@@ -157,11 +157,12 @@ def test_ring_buffer_against_a_list(window, append_max, counts):
         value += count
         rows += new
         ring.append(np.array([[v, -v] for v in new], np.int8).reshape(count, 2))
-        for back in range(count):  # every window that ends in the newest rows
-            if len(rows) - back >= window:
-                expected = rows[len(rows) - back - window : len(rows) - back]
-                assert ring.view(back)[:, 0].tolist() == expected
-                assert ring.view(back).flags.c_contiguous
+        hop = 1 + value % 3
+        windows = sum(1 for back in range(0, count, hop) if len(rows) - back >= window)
+        for i, view in enumerate(ring.views(windows, hop) if windows else []):  # those that end in the newest rows
+            stop = len(rows) - (windows - 1 - i) * hop
+            assert view[:, 0].tolist() == rows[stop - window : stop]
+            assert view.flags.c_contiguous
     assert (ring.total, ring.nbytes) == (len(rows), size)
     ring.reset()
     with pytest.raises(ValueError, match="are kept"):
