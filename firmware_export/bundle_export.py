@@ -17,7 +17,7 @@ from edgehar.recording import UNLABELLED, Recording
 from edgehar.signal import FrontEnd, QuantParams, sliding_windows, window_labels
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
-from firmware_export.reference import run_reference
+from firmware_export.reference import run
 from firmware_export.verify import VerificationReport, verify
 
 GOLDEN_WINDOWS = 32
@@ -109,11 +109,13 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
     windows = [_device_windows(plan, item, converted.input_quant) for item in plan.held_out]
     say(f"verifying {sum(map(len, windows)):,} held-out windows on five engines")
-    report, outputs = verify(converted, np.concatenate(windows))
-    per_recording = np.split(outputs, np.cumsum([len(w) for w in windows])[:-1])
+    every_window = np.concatenate(windows)
+    files = converted.files
+    report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], every_window)
+    (outputs,) = run(converted.integers, every_window)
     say("writing the bundle")
     head = Head("activity", "multiclass", plan.classes, converted.output_quants[0])
-    accuracy = _int8_scores(plan, per_recording)
+    accuracy = _int8_scores(plan, outputs)
     manifest = Manifest(
         name=plan.name,
         rate_hz=plan.held_out[0].recording.rate_hz,
@@ -160,10 +162,10 @@ def _window_truth(plan: ExportPlan, item: HeldOut) -> NDArray[np.int16]:
     return window_labels(item.labels, plan.window, plan.hop)
 
 
-def _int8_scores(plan: ExportPlan, outputs: Sequence[NDArray[np.int8]]) -> dict[str, Any]:
+def _int8_scores(plan: ExportPlan, outputs: NDArray[np.int8]) -> dict[str, Any]:
     """Accuracy of the integer network on the scored windows, and its agreement with the baseline."""
     truth = np.concatenate([_window_truth(plan, item) for item in plan.held_out])
-    decided = np.concatenate(outputs).argmax(axis=1)
+    decided = outputs.argmax(axis=1)
     baseline = np.concatenate([item.baseline_logits for item in plan.held_out]).argmax(axis=1)
     scored = truth != UNLABELLED
     truth, decided, baseline = truth[scored], decided[scored], baseline[scored]
@@ -200,8 +202,8 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
         stream_samples=stretch.samples,
         stream_labels=item.labels[start : start + length],
         stream_windows=quantized,
-        stream_outputs=run_reference(converted.quantized_graph, quantized)[0],
-        stream_logits=run_reference(converted.float_graph, sliding_windows(features, plan.window, plan.hop))[0],
+        stream_outputs=run(converted.integers, quantized)[0],
+        stream_logits=run(converted.float_graph, sliding_windows(features, plan.window, plan.hop))[0],
         meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
     )
 

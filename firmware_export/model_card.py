@@ -20,8 +20,8 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
     labels = ", ".join(manifest.heads[0].labels)
     drop = 100 * (baseline["accuracy"] - evidence["int8_accuracy"])
     engines = "\n".join(
-        f"| {e['engine']} | {e['windows']:,} | {e['max_lsb']} | {100 * e['exact_share']:.2f} % "
-        f"| {100 * e['same_label_share']:.2f} % |"
+        f"| {e['engine']} | {e['windows']:,} | {e['max_lsb']} | {100 * e['exact']:.2f} % "
+        f"| {100 * e['same_label']:.2f} % |"
         for e in evidence["engines"]
     )
     files = "\n".join(f"| {name} | {size:,} |" for name, size in sorted(sizes.items()))

@@ -36,13 +36,13 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
 
     import numpy as np
     import torch
-    from firmware_export.to_onnx import export_onnx
 
     from edgehar.datasets import load_dataset
     from edgehar.datasets.splits import select
     from edgehar.training.baseline import baseline_files, compute_baseline
     from edgehar.training.windows import class_labels, scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
+    from firmware_export.to_onnx import export_onnx
 
     config, front_end = trained.config, trained.front_end
     recordings = load_dataset(config.dataset)
@@ -119,8 +119,8 @@ def export_table(exported: Exported) -> Table:
             engine["engine"],
             f"{engine['windows']:,}",
             str(engine["max_lsb"]),
-            f"{100 * engine['exact_share']:.2f} %",
-            f"{100 * engine['same_label_share']:.2f} %",
+            f"{100 * engine['exact']:.2f} %",
+            f"{100 * engine['same_label']:.2f} %",
         )
     sizes = ", ".join(f"{n} {e.bytes:,} B" for n, e in manifest.files.items() if n.startswith("model_"))
     table.caption = f"{manifest.model['parameters']:,} parameters, {manifest.model['macs']:,} MACs; {sizes}"

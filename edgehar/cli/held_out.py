@@ -25,7 +25,7 @@ def choose_recordings(
     if files:
         from device_sim.sources import read_csv
 
-        recordings = tuple(read_csv(path, bundle, resample=resample) for path in files)
+        recordings = tuple(read_csv(path, bundle.manifest, resample=resample) for path in files)
         return recordings, f"{len(files)} file{'s' if len(files) != 1 else ''}"
     data = bundle.manifest.provenance["data"]
     held_out = tuple(data["test_subjects"])

@@ -50,25 +50,28 @@ def simulate_with_progress(
     bundle: Bundle, recordings: Sequence[Recording], engine: str, *, realtime: bool = False
 ) -> SimulationResult:
     """Simulate behind a progress bar when somebody watches."""
-    from device_sim.simulate import simulate
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from device_sim.simulate import simulate
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"{engine}", total=sum(len(r.samples) for r in recordings))
-        return simulate(
-            bundle, recordings, engine, realtime=realtime, progress=lambda done: bar.update(task, completed=done)
-        )
+        task = bar.add_task(engine, total=1.0)
+
+        def show(recording: str, share: float) -> None:
+            bar.update(task, completed=share, description=f"{engine} {recording}")
+
+        return simulate(bundle, recordings, engine, realtime=realtime, progress=show)
 
 
 def run(args: argparse.Namespace) -> int:
     """Simulate, print the summary, write what was asked for."""
-    from device_sim.simulate import write_summary
     from rich.console import Console
 
     from device_sim import report
+    from device_sim.simulate import write_summary
     from edgehar.bundle import Bundle
     from edgehar.cli.held_out import choose_recordings
     from edgehar.cli.tables import summary_table

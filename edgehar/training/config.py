@@ -55,7 +55,8 @@ class TrainConfig:
         limits = {
             "window": (8, 100_000), "hop": (1, 100_000), "epochs": (1, 100_000), "batch_size": (2, 1_000_000),
             "validation_subjects": (0, 10_000), "early_stop_patience": (0, 100_000), "label_smoothing": (0, 0.99),
-            "average_decay": (0, 0.99999), "mixup": (0, 10), "warmup": (0, 1), "learning_rate": (1e-9, 10), "weight_decay": (0, 10),
+            "average_decay": (0, 0.99999), "mixup": (0, 10), "warmup": (0, 1),
+            "learning_rate": (1e-9, 10), "weight_decay": (0, 10),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)

@@ -200,7 +200,8 @@ def _fit(
         )
         checkpoint = checkpoints / "last.ckpt" if resume else None
         loader = DataLoader(validation, batch_size=1024) if validation else None
-        trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
     return history

@@ -1,0 +1,190 @@
+"""Training on real recordings: what a run leaves behind, and what happens when it is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from edgehar.datasets import load_dataset
+from edgehar.datasets.splits import select
+from edgehar.errors import DataError, UsageError
+from edgehar.recording import IMU_CHANNELS
+from edgehar.signal import default_front_end, sliding_windows
+from edgehar.training.augment import augment, rotations, triads
+from edgehar.training.config import Augmentation, TrainConfig, load_config
+from edgehar.training.fit import make_split, train
+from edgehar.training.run_folder import open_run
+from edgehar.training.windows import TrainingBatches, class_labels, shifting_windows
+
+SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
+NO_CHANGES = Augmentation(rotation_deg=0.0, scale=0.0, shift=0)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return load_config(None, SMALL)
+
+
+@pytest.fixture(scope="module")
+def run(small, tmp_path_factory):
+    return train(small, tmp_path_factory.mktemp("train") / "run", progress=False)
+
+
+def test_run_folder_holds_what_it_says(run, small):
+    names = {p.name for p in run.path.iterdir()}
+    assert names == {
+        "run.json", "config.json", "weights.safetensors", "learning_curves.png", "history.csv", "tensorboard",
+        "baseline.json", "baseline.npz", "checkpoints",
+    }  # fmt: skip
+    assert run.config == small
+    assert run.record["metrics"]["test"]["accuracy"] > 0.7
+    assert run.record["epochs_run"] == 3
+    assert (run.path / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert len((run.path / "history.csv").read_text().splitlines()) == 4
+    baseline = json.loads((run.path / "baseline.json").read_text())
+    assert baseline["device"]
+    assert baseline["accuracy"] == run.record["metrics"]["test"]["accuracy"]
+
+
+def test_nobody_is_on_two_sides(run):
+    split = run.split
+    assert set(split.test_subjects) == {"2", "4", "9", "10", "12", "13", "18", "20", "24"}
+    assert len(split.validation_subjects) == 1
+    people = [*split.train_subjects, *split.validation_subjects, *split.test_subjects]
+    assert len(set(people)) == len(people) == 30
+
+
+def test_opened_run_computes_the_recorded_logits(run, small):
+    again = open_run(run.path)
+    recording = select(load_dataset("hapt"), ("2",))[0]
+    windows = sliding_windows(again.front_end.run(recording.samples), small.window, small.hop)[:50]
+    with torch.no_grad():
+        logits = again.network(torch.from_numpy(windows.copy())).numpy()
+    with np.load(run.path / "baseline.npz") as saved:
+        # Batches of another size take other code paths in the matrix library; the last bits may differ.
+        assert np.abs(logits - saved[f"logits/{recording.name}"][:50]).max() < 1e-4
+
+
+def test_finished_runs_and_strangers_folders_are_kept(run, small, tmp_path):
+    with pytest.raises(UsageError, match="finished run, which is kept"):
+        train(small, run.path, progress=False)
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(UsageError, match=r"'thesis\.txt', so it is not a run folder"):
+        train(small, tmp_path, progress=False)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        train(small, tmp_path / "new", resume=True, progress=False)
+    with pytest.raises(UsageError, match="not a run folder"):
+        open_run(tmp_path)
+
+
+def test_damaged_weights_are_named(run, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy)
+    (copy / "weights.safetensors").write_bytes(b"\x08" + b"\0" * 20)
+    with pytest.raises(DataError, match="damaged run folder"):
+        open_run(copy)
+    (copy / "run.json").write_text("{")
+    with pytest.raises(DataError, match="damaged run folder"):
+        open_run(copy)
+
+
+def test_interrupted_training_resumes_to_the_same_weights(run, tmp_path):
+    """A real Ctrl-C in the middle of a real process, then --resume: bit for bit the uninterrupted weights."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "edgehar", "train", "--out", str(out)]
+    command += [word for item in SMALL for word in ("--set", item)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert f"--resume {out}" in err
+    assert "Traceback" not in err
+    assert not (out / "run.json").exists()
+    with pytest.raises(UsageError, match="has not finished"):
+        open_run(out)
+    resumed = train(load_config(None, SMALL), out, resume=True, progress=False)
+    assert (out / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
+    assert resumed.record["metrics"] == run.record["metrics"]
+    assert (out / "history.csv").read_text() == (run.path / "history.csv").read_text()
+
+
+def test_unaugmented_training_windows_are_the_streams_windows():
+    """What training sees is what the device computes, bit for bit, except a recording's very first difference."""
+    recordings = select(load_dataset("hapt"), ("1",))
+    front_end = default_front_end(IMU_CHANNELS)
+    config = TrainConfig(augmentation=NO_CHANGES, batch_size=16)
+    batches = TrainingBatches(recordings, front_end, config)
+    streamed = np.concatenate([sliding_windows(front_end.run(r.samples), 128, 64) for r in recordings])
+    known = {window.tobytes() for window in streamed}
+    features, labels = next(iter(batches))
+    assert all(window.tobytes() in known for window in features.numpy())
+    assert labels.min() >= 0
+
+
+def test_batches_depend_on_seed_and_epoch_alone():
+    recordings = select(load_dataset("hapt"), ("1",))
+
+    def make(seed):
+        return TrainingBatches(recordings, default_front_end(IMU_CHANNELS), TrainConfig(seed=seed, batch_size=16))
+
+    one, same, other = make(0), make(0), make(1)
+    first = next(iter(one))[0]
+    assert torch.equal(first, next(iter(same))[0])
+    assert not torch.equal(first, next(iter(other))[0])
+    one.epoch = 1
+    assert not torch.equal(first, next(iter(one))[0])
+
+
+def test_shifting_windows_stay_within_their_activity():
+    labels = np.repeat(np.int16([-1, 0, 1, 1, -1]), [10, 200, 100, 60, 300])
+    entries = shifting_windows(labels, window=64, hop=32, shift=64)
+    assert {e.label for e in entries} == {0, 1}
+    for entry in entries:
+        for start in (entry.first, entry.last):
+            assert (labels[start : start + 64] == entry.label).all()
+
+
+def test_labels_are_mapped_by_name():
+    recording = select(load_dataset("hapt"), ("1",))[0]
+    mapped = class_labels(recording, ("sitting", "walking"))
+    assert (mapped[recording.labels == recording.label_names.index("sitting")] == 0).all()
+    assert (mapped[recording.labels == recording.label_names.index("upstairs")] == -1).all()
+    with pytest.raises(DataError, match="label 'flying' is not in the data"):
+        class_labels(recording, ("flying", "walking"))
+
+
+def test_split_and_test_people():
+    recordings = load_dataset("hapt")
+    split = make_split(TrainConfig(test_subjects=("1", "3"), validation_subjects=0), recordings)
+    assert split.test_subjects == ("1", "3")
+    assert len(split.train_subjects) == 28
+    with pytest.raises(DataError, match="99"):
+        make_split(TrainConfig(test_subjects=("99",)), recordings)
+
+
+def test_rotations_are_rotations():
+    rng = np.random.default_rng(0)
+    matrices = rotations(50, 20.0, rng)
+    assert np.abs(matrices @ matrices.transpose(0, 2, 1) - np.eye(3)).max() < 1e-5
+    assert np.abs(np.linalg.det(matrices) - 1).max() < 1e-5
+    angle = np.degrees(np.arccos(np.clip((np.trace(matrices, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    assert angle.max() <= 20.01
+    assert triads(IMU_CHANNELS) == [(0, 1, 2), (3, 4, 5)]
+    x = rng.normal(size=(8, 20, 6)).astype(np.float32)
+    turned = augment(x, IMU_CHANNELS, Augmentation(scale=0.0), rng)
+    assert np.abs(np.linalg.norm(turned[..., :3], axis=-1) - np.linalg.norm(x[..., :3], axis=-1)).max() < 1e-5
+    silent = augment(x, IMU_CHANNELS, Augmentation(sensor_dropout=1.0), rng)
+    assert (silent[..., 3:] == 0).all()
+    assert (silent[..., :3] != 0).any()
