@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.decisions import make_smoothing, softmax
+from device_sim.sources import GOLDEN, golden_arrays, golden_recording
 from edgehar.bundle import Bundle, DecisionSpec
 from edgehar.errors import BundleError
 
@@ -18,7 +20,7 @@ BASELINE_NPZ = "baseline.npz"
 
 @dataclass(frozen=True)
 class Baseline:
-    """Full-precision labels (and logits where kept) of the held-out recordings.
+    """Full-precision labels (and logits where kept) of the held-out recordings and of the golden stream.
 
     Attributes:
         device: where they were computed.
@@ -29,7 +31,7 @@ class Baseline:
     """
 
     device: str
-    labels: dict[str, NDArray[np.int8]]
+    labels: dict[str, NDArray[np.integer[Any]]]
     logits: dict[str, NDArray[np.float32]]
     decision: DecisionSpec
     classes: int
@@ -77,8 +79,11 @@ def read_baseline(bundle: Bundle) -> Baseline | None:
                 f"{bundle.path / BASELINE_NPZ}: logits/{name} has shape {logits[name].shape}, expected "
                 f"{(len(array), classes)}; export the model again"
             )
+    if GOLDEN in files:
+        name, stream = golden_recording(bundle).name, golden_arrays(bundle)["stream_logits"]
+        labels[name], logits[name] = stream.argmax(axis=1), stream
     return Baseline(device, labels, logits, bundle.manifest.decision, classes)
 
 
-def _outside(labels: NDArray[np.int8], classes: int) -> bool:
+def _outside(labels: NDArray[Any], classes: int) -> bool:
     return bool(len(labels)) and not 0 <= int(labels.min()) <= int(labels.max()) < classes

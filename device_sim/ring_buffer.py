@@ -62,7 +62,7 @@ class RingBuffer:
         return self.views(1, 1)[0]
 
     def views(self, count: int, hop: int) -> list[NDArray[np.int8]]:
-        """Return ``count >= 1`` windows ``[window, F]``, each ``hop`` rows after the one before; the last is the newest.
+        """Return ``count >= 1`` windows ``[window, F]``, ``hop`` rows apart, up to the newest.
 
         Raises:
             ValueError: the rows are not there, or no longer.

@@ -230,7 +230,8 @@ def golden_recording(bundle: Bundle) -> Recording:
     where = f"{bundle.path / GOLDEN}"
     try:
         meta = json.loads(arrays["meta"].tobytes().decode("utf-8"))
-        name, subject, source = str(meta["recording"]), str(meta["subject"]), str(meta["dataset"])
+        name = f"{meta['recording']}@{int(meta['start_sample'])}"  # a cut: not the recording of that name
+        subject, source = str(meta["subject"]), str(meta["dataset"])
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{where}: its meta is malformed ({error!r}); export the model again") from None
     manifest = bundle.manifest

@@ -170,6 +170,18 @@ def test_refusals(bundle, tmp_path):
         simulate(altered(bundle, tmp_path, {"baseline.json": b"{}"}), HELD_OUT)
 
 
+def test_the_golden_stream_has_its_own_baseline(bundle, tmp_path):
+    # it is cut out of a held-out recording of the same name, whose first windows are others
+    arrays = bundle.arrays("golden.npz")
+    meta = {"recording": "rec0", "subject": "person0", "dataset": "made", "start_sample": 160}
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    cut = altered(bundle, tmp_path, {"golden.npz": dump_npz(**arrays)})
+    result = simulate(cut, [golden_recording(cut)], "litert_ref")
+    assert result.traces[0].recording == "rec0@160"
+    assert np.array_equal(result.traces[0].baseline, arrays["stream_logits"].argmax(axis=1))
+    assert result.summary["agreement"] == 1.0
+
+
 def test_golden_check(bundle, tmp_path):
     outputs = simulate(bundle, [golden_recording(bundle)], "litert_ref").traces[0].outputs
     check = check_golden(bundle, "litert_ref", outputs)

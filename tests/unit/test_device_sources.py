@@ -90,7 +90,7 @@ def test_golden_recording(tmp_path):
     bundle = make_tiny_bundle(tmp_path)
     recording = golden_recording(bundle)
     arrays = bundle.arrays("golden.npz")
-    assert (recording.name, recording.subject) == ("made", "s1")
+    assert (recording.name, recording.subject) == ("made@0", "s1")
     assert np.array_equal(recording.samples, arrays["stream_samples"])
     assert len(first_seconds(recording, 2.0).samples) == 100
     assert len(first_seconds(recording, 1e6).samples) == 1000
