@@ -123,11 +123,11 @@ def emit_reshape(writer: Writer, node: Node) -> None:
     real, shape = writer.real(node.inputs[0]), _attrs(node, Reshape).shape
     source = writer.graph.values[node.inputs[0]].shape
     if len(source) == 3 and 1 not in source[1:]:
-        real = writer.node("Transpose", [real], f"{node.output}/ntc", perm=[0, 2, 1])
+        real = writer.node("Transpose", [real], f"{node.output}/source", perm=[0, 2, 1])
     target = writer.initializer(f"{node.output}/shape", np.asarray(shape, np.int64))
     real = writer.node("Reshape", [real, target], f"{node.output}/reshaped")
     if len(shape) == 3:
-        real = writer.node("Transpose", [real], f"{node.output}/nct", perm=[0, 2, 1])
+        real = writer.node("Transpose", [real], f"{node.output}/target", perm=[0, 2, 1])
     writer.result(node.output, real)
 
 

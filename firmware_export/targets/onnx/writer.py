@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from firmware_export.affine import INT8_MAX, INT8_MIN
-from firmware_export.graph import Graph, Quantization, Shape
+from firmware_export.graph import Graph, Quantization
 from firmware_export.ops.op import FusedActivation, int8_limits
 
 OPSET = 20
@@ -37,7 +37,7 @@ class Writer:
 
     def initializer(self, name: str, data: NDArray[Any]) -> str:
         """Add a constant; return its name."""
-        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(data), name))
+        self._initializers.append(numpy_helper.from_array(np.asarray(data, order="C"), name))
         return name
 
     def real(self, name: str) -> str:
@@ -58,13 +58,17 @@ class Writer:
         quant = self.graph.values[name].quantization
         if int8_limits(activation, quant) != (INT8_MIN, INT8_MAX):
             real = self._clamped(real, f"{name}/clamped", activation)
-        scale, zero_point = self._parameters(name, quant)
-        self._real[name] = self._dequantized(self.node("QuantizeLinear", [real, scale, zero_point], name), quant)
+        inner = f"{name}/nct" if name in self.graph.outputs and len(self.graph.values[name].shape) == 3 else name
+        quantized = self.node("QuantizeLinear", [real, *self._parameters(name, quant)], inner)
+        self._real[name] = self._dequantized(quantized, quant)
 
     def finish(self) -> bytes:
         """Return the file."""
-        inputs = [self._description(name, name) for name in self.graph.inputs]
-        outputs = [self._description(name, self._public_output(name)) for name in self.graph.outputs]
+        for name in self.graph.outputs:
+            if len(self.graph.values[name].shape) == 3:
+                self._transposed(f"{name}/nct", name)
+        inputs = [self._description(name) for name in self.graph.inputs]
+        outputs = [self._description(name) for name in self.graph.outputs]
         graph = helper.make_graph(self._nodes, "edgehar", inputs, outputs, self._initializers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name = "edgehar"
@@ -95,11 +99,6 @@ class Writer:
     def _transposed(self, name: str, output: str) -> str:
         return self.node("Transpose", [name], output, perm=[0, 2, 1])
 
-    def _public_output(self, name: str) -> str:
-        """Return the output tensor in our shape; a series is brought back to ``[1, T, C]``."""
-        return name if len(self.graph.values[name].shape) == 2 else self._transposed(name, f"{name}/ntc")
-
-    def _description(self, name: str, tensor: str) -> Any:
+    def _description(self, name: str) -> Any:
         value = self.graph.values[name]
-        shape: Shape = value.shape
-        return helper.make_tensor_value_info(tensor, _ELEMENT[value.dtype], list(shape))
+        return helper.make_tensor_value_info(name, _ELEMENT[value.dtype], list(value.shape))

@@ -1,0 +1,179 @@
+"""One-op graphs: the settings and shapes every op is run with, and the graph made of them.
+
+A new op adds its line to ``CASES``; ``test_export_ops.py`` fails until it does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgehar.signal import QuantParams
+from firmware_export.graph import Attrs, Graph, Node, Quantization, Shape, Value, assemble
+from firmware_export.ops import OPS
+from firmware_export.ops.add import Add
+from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.dense import Dense
+from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.max_pool1d import MaxPool1d
+from firmware_export.ops.op import Activation, Bias, FusedActivation, OutputScale, Weight
+from firmware_export.ops.relu import Relu
+from firmware_export.ops.reshape import Reshape
+from firmware_export.ops.softmax import Softmax
+
+RELU, RELU6 = FusedActivation.RELU, FusedActivation.RELU6
+
+
+@dataclass(frozen=True)
+class Case:
+    """One op with its settings and the shapes of its operands other than biases."""
+
+    op: str
+    attrs: Attrs
+    shapes: tuple[Shape, ...]
+
+    def __str__(self) -> str:
+        return f"{self.op}-{zlib.crc32(repr(self).encode()):08x}"
+
+
+def conv(shape: Shape, outputs: int, **settings: object) -> Case:
+    attrs = Conv1d(**settings)  # type: ignore[arg-type]
+    return Case("conv1d", attrs, (shape, (outputs, attrs.kernel, shape[2] // attrs.groups)))
+
+
+def depthwise(shape: Shape, **settings: object) -> Case:
+    attrs = DepthwiseConv1d(**settings)  # type: ignore[arg-type]
+    return Case("depthwise_conv1d", attrs, (shape, (attrs.kernel, shape[2] * attrs.multiplier)))
+
+
+CASES: Mapping[str, tuple[Case, ...]] = {
+    "add": (
+        Case("add", Add(), ((1, 9, 5), (1, 9, 5))),
+        Case("add", Add(RELU), ((1, 9, 5), (1, 9, 5))),
+        Case("add", Add(RELU6), ((1, 12), (1, 12))),
+    ),
+    "average_pool1d": (
+        Case("average_pool1d", AveragePool1d(13, 13), ((1, 13, 6),)),
+        Case("average_pool1d", AveragePool1d(4, 3), ((1, 17, 3),)),
+        Case("average_pool1d", AveragePool1d(5, 1), ((1, 5, 1),)),
+    ),
+    "conv1d": (
+        conv((1, 16, 3), 4, kernel=5),
+        conv((1, 17, 9), 8, kernel=5, stride=2, activation=RELU),
+        conv((1, 20, 4), 6, kernel=3, dilation=3, activation=RELU6),
+        conv((1, 16, 3), 4, kernel=16),
+        conv((1, 16, 3), 4, kernel=5, padding=(2, 2)),  # TFLite SAME
+        conv((1, 16, 3), 4, kernel=16, padding=(7, 8), activation=RELU),  # torch 'same' of an even kernel
+        conv((1, 16, 3), 4, kernel=5, stride=2, padding=(2, 2)),  # neither SAME nor VALID
+        conv((1, 16, 3), 4, kernel=3, dilation=2, padding=(4, 0)),  # causal
+        conv((1, 12, 6), 9, kernel=3, groups=3, activation=RELU),
+        conv((1, 7, 130), 3, kernel=9, padding=(4, 4)),  # 1170 products: beyond float32's exact sums
+        conv((1, 6, 1), 1, kernel=1),
+    ),
+    "dense": (
+        Case("dense", Dense(), ((1, 12), (5, 12))),
+        Case("dense", Dense(RELU), ((1, 1500), (3, 1500))),
+        Case("dense", Dense(RELU6), ((1, 1), (4, 1))),
+    ),
+    "depthwise_conv1d": (
+        depthwise((1, 16, 6), kernel=5),
+        depthwise((1, 16, 6), kernel=5, stride=2, activation=RELU),
+        depthwise((1, 15, 4), kernel=3, dilation=2, padding=(2, 2), activation=RELU6),
+        depthwise((1, 15, 4), kernel=4, stride=3, padding=(3, 1)),
+        depthwise((1, 11, 3), kernel=3, multiplier=4),
+        depthwise((1, 9, 7), kernel=1),
+    ),
+    "max_pool1d": (
+        Case("max_pool1d", MaxPool1d(16, 2), ((1, 49, 8),)),
+        Case("max_pool1d", MaxPool1d(2, 2), ((1, 9, 3),)),
+        Case("max_pool1d", MaxPool1d(3, 1, (1, 1)), ((1, 9, 3),)),
+    ),
+    "relu": (
+        Case("relu", Relu(RELU), ((1, 9, 3),)),
+        Case("relu", Relu(RELU6), ((1, 14),)),
+    ),
+    "reshape": (
+        Case("reshape", Reshape((1, 27)), ((1, 9, 3),)),
+        Case("reshape", Reshape((1, 3, 4)), ((1, 12),)),
+        Case("reshape", Reshape((1, 6, 2)), ((1, 4, 3),)),
+    ),
+    "softmax": (
+        Case("softmax", Softmax(), ((1, 6),)),
+        Case("softmax", Softmax(), ((1, 2),)),
+        Case("softmax", Softmax(), ((1, 5, 12),)),
+    ),
+}
+
+
+def float_graph(case: Case, seed: int) -> Graph:
+    """The op over random float operands; activations of an op with two are the same graph input scaled apart."""
+    rng = np.random.default_rng(seed)
+    values, names = [], []
+    operands = iter(case.shapes)
+    for index, role in enumerate(OPS[case.op].operands):
+        name = f"in{index}"
+        names.append(name)
+        if isinstance(role, Activation):
+            values.append(Value(name, next(operands)))
+            continue
+        if isinstance(role, Weight):
+            data = rng.normal(size=next(operands)).astype(np.float32)
+            channels = data.shape[role.axis or 0]
+        elif isinstance(role, Bias):
+            data = rng.normal(size=channels).astype(np.float32)
+        values.append(Value(name, data.shape, data=data))
+    shape = OPS[case.op].shape(case.attrs, [v.shape for v in values])
+    node = Node(case.op, "node", tuple(names), ("out",), case.attrs)
+    inputs = [v.name for v in values if v.data is None]
+    return assemble(inputs, ["out"], [node], [*values, Value("out", shape)])
+
+
+def int8_graph(case: Case, seed: int) -> Graph:
+    """The op over random integers: any zero point, channels of very unlike scales, outputs that saturate."""
+    rng = np.random.default_rng(seed)
+    op = OPS[case.op]
+    values: list[Value] = []
+    operands = iter(case.shapes)
+    for index, role in enumerate(op.operands):
+        name = f"in{index}"
+        if isinstance(role, Activation):
+            quant = Quantization((_f32(rng.uniform(0.002, 0.2)),), int(rng.integers(-128, 128)))
+            values.append(Value(name, next(operands), "int8", quant))
+        elif isinstance(role, Weight):
+            weight = rng.integers(-127, 128, next(operands)).astype(np.int8)
+            channels = weight.shape[role.axis or 0]
+            scales = 2.0 ** rng.uniform(-12, -6, channels)
+            weight_quant = Quantization(tuple(_f32(s) for s in scales), 0, role.axis)
+            values.append(Value(name, weight.shape, "int8", weight_quant, weight))
+        elif isinstance(role, Bias):
+            bias = rng.integers(-(2**13), 2**13, channels).astype(np.int32)
+            bias_scales = tuple(_f32(values[0].quantization.scale * s) for s in weight_quant.scales)
+            values.append(Value(name, bias.shape, "int32", Quantization(bias_scales, 0, 0), bias))
+    shape = op.shape(case.attrs, [v.shape for v in values])
+    values.append(Value("out", shape, "int8", _output_quant(case, values, rng)))
+    node = Node(case.op, "node", tuple(f"in{i}" for i in range(len(op.operands))), ("out",), case.attrs)
+    return assemble([v.name for v in values[:-1] if v.data is None], ["out"], [node], values)
+
+
+def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> Quantization:
+    rule = OPS[case.op].output_scale
+    if isinstance(rule, QuantParams):
+        return Quantization((rule.scale,), rule.zero_point)
+    if rule is OutputScale.SAME_AS_INPUT:
+        return values[0].quantization
+    if case.op == "add":
+        scale = max(v.quantization.scale for v in values) * rng.uniform(0.3, 2)
+    else:
+        weight = values[1]
+        assert weight.data is not None
+        products = weight.data.size / len(weight.quantization.scales)
+        scale = values[0].quantization.scale * max(weight.quantization.scales) * np.sqrt(products) * rng.uniform(20, 80)
+    return Quantization((_f32(scale),), int(rng.integers(-128, 128)))
+
+
+def _f32(x: float) -> float:
+    return float(np.float32(x))
