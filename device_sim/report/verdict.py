@@ -165,7 +165,8 @@ def _model_size(summary: Mapping[str, Any]) -> Card:
     known = {name: value for name, value in models.items() if value is not None}
     if not known:
         return Card("Model size", DASH, "no model file listed")
-    smallest = min(known, key=lambda name: (known[name], str(name)))
+    preferred = ".onnx" if str(summary.get("engine")).startswith("onnx") else ".tflite"
+    smallest = min(known, key=lambda name: (not str(name).endswith(preferred), known[name], str(name)))
     return Card("Model size", size(known[smallest]), str(smallest))
 
 

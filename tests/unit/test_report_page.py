@@ -9,6 +9,7 @@ import pytest
 from report_fixtures import LABELS, simulation
 
 from device_sim import report
+from device_sim.report.verdict import cards
 from device_sim.results import SimulationResult
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -271,3 +272,10 @@ def test_an_interrupted_run_and_a_partial_baseline_are_announced(result: Simulat
     baseline = {**result.summary["baseline"], "windows": 10}
     page = Page(report.render(replace(result, summary={**result.summary, "interrupted": True, "baseline": baseline})))
     assert "The run was interrupted" in page.text and "Only 10 of 3,697 scored windows have a baseline" in page.text
+
+
+@pytest.mark.parametrize(("engine", "file"), [("litert", "b.tflite"), ("onnxruntime", "a.onnx"), ("tflm", "b.tflite")])
+def test_the_model_size_is_of_the_file_the_engine_reads(engine: str, file: str) -> None:
+    summary = {**SMALL.summary, "engine": engine, "sizes": {"a.onnx": 10, "b.tflite": 20, "c.tflite": 30, "d.npz": 1}}
+    (card,) = [c for c in cards(summary, 50.0) if c.title == "Model size"]
+    assert card.context == file
