@@ -74,7 +74,9 @@ def fit_front_end(config: TrainConfig, recordings: Sequence[Recording]) -> Front
     return raw.fitted(features.reshape(-1, raw.width))
 
 
-def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: bool = True) -> TrainedRun:
+def train(
+    config: TrainConfig, out: Path, *, split: Split | None = None, resume: bool = False, progress: bool = True
+) -> TrainedRun:
     """Train as ``config`` says and write the run folder ``out``.
 
     The kept weights are the last epoch's average (or, with early stopping, those at the stop); test people decide
@@ -83,6 +85,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
     Args:
         config: what to do.
         out: the run folder; must not hold a finished run unless that is to be kept (it is refused).
+        split: who trains, validates and is held out; None for what the config says.
         resume: go on from ``out/checkpoints/last.ckpt``.
         progress: show Lightning's progress bar.
 
@@ -94,7 +97,7 @@ def train(config: TrainConfig, out: Path, *, resume: bool = False, progress: boo
     _check_out(out, resume)
     started = time.monotonic()
     recordings = load_dataset(config.dataset)
-    split = make_split(config, recordings)
+    split = split or make_split(config, recordings)
     training = select(recordings, split.train_subjects)
     front_end = fit_front_end(config, training)
     torch.manual_seed(config.seed)
