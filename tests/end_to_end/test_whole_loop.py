@@ -1,0 +1,238 @@
+"""The loop as a user types it, on real recordings: train, export, simulate, report; and what goes wrong on the way."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from edgehar import cli, files
+from edgehar.bundle import Bundle
+
+SMALL = ["epochs=2", "validation_subjects=0", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
+
+
+def _words(items):
+    return [word for item in items for word in ("--set", item)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """``edgehar run`` with a small model."""
+    out = tmp_path_factory.mktemp("loop") / "demo"
+    assert cli.main(["run", "--out", str(out), *_words(SMALL)]) == 0
+    return out
+
+
+def test_run_leaves_everything_to_be_found(demo):
+    assert {p.name for p in demo.iterdir()} == {"run", "run.json", "model.edgehar", "summary.json", "report.html"}
+    summary = json.loads((demo / "summary.json").read_text())
+    bundle = Bundle.open(demo / "model.edgehar")
+    assert summary["bundle_sha256"] == bundle.sha256
+    assert set(summary["subjects"]) == set(bundle.manifest.provenance["data"]["test_subjects"])
+    assert set(bundle.manifest.files) == {
+        "model_f32.onnx", "model_i8.onnx", "model_f32.tflite", "model_i8.tflite", "golden.npz", "baseline.json",
+        "baseline.npz", "MODEL_CARD.md",
+    }  # fmt: skip
+    # The simulator, the exporter and the run folder must tell the same story.
+    evidence = bundle.manifest.provenance["verification"]
+    record = json.loads((demo / "run.json").read_text())
+    assert summary["windows"] == evidence["scored_windows"] == record["metrics"]["test"]["windows"]
+    assert summary["baseline"]["accuracy"] == pytest.approx(record["metrics"]["test"]["accuracy"], abs=1e-9)
+    assert summary["agreement"] > 0.98
+    assert abs(summary["accuracy"] - evidence["int8_accuracy"]) < 0.005  # XNNPACK against the reference's integers
+    assert "<html" in (demo / "report.html").read_text()
+
+
+def test_run_again_keeps_the_training(demo, capsys):
+    before = (demo / "run" / "weights.safetensors").stat().st_mtime_ns
+    assert cli.main(["run", "--out", str(demo), "--engines", "litert"]) == 0
+    assert "finished and kept" in capsys.readouterr().out
+    assert (demo / "run" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_exact_engines_agree_on_every_streamed_window(demo):
+    from device_sim.simulate import simulate
+    from edgehar.cli.held_out import choose_recordings
+
+    bundle = Bundle.open(demo / "model.edgehar")
+    recordings, _ = choose_recordings(bundle, [], ["2", "4"])
+    outputs = {
+        engine: np.concatenate([t.outputs for t in simulate(bundle, recordings, engine).traces])
+        for engine in ("litert_ref", "tflm", "litert", "onnxruntime")
+    }
+    assert np.array_equal(outputs["litert_ref"], outputs["tflm"])
+    for engine, bound in (("litert", 3), ("onnxruntime", 1)):
+        assert np.abs(outputs[engine].astype(int) - outputs["tflm"]).max() <= bound
+
+
+def test_same_run_exports_the_same_bytes(demo, tmp_path):
+    assert cli.main(["export", str(demo / "run"), "--out", str(tmp_path / "model.edgehar")]) == 0
+    assert Bundle.open(tmp_path / "model.edgehar").sha256 == Bundle.open(demo / "model.edgehar").sha256
+
+
+def test_slim_bundle_still_knows_its_baseline(demo, tmp_path):
+    assert cli.main(["export", str(demo / "run"), "--slim", "--out", str(tmp_path / "slim.edgehar")]) == 0
+    bundle = Bundle.open(tmp_path / "slim.edgehar")
+    assert not [name for name in bundle.manifest.files if "f32" in name]
+    assert cli.main(["simulate", str(bundle.path), "--subjects", "2", "--json", str(tmp_path / "s.json")]) == 0
+    assert json.loads((tmp_path / "s.json").read_text())["agreement"] > 0.98
+
+
+def test_own_csv(demo, tmp_path, capsys):
+    from edgehar.datasets import load_dataset
+
+    recording = load_dataset("hapt")[0].cut(3000, 5000)
+    names = ",".join(c.name for c in recording.channels)
+    labels = [recording.label_names[i] if i >= 0 else "" for i in recording.labels]
+    rows = [",".join(f"{v:.6f}" for v in s) + f",{n}" for s, n in zip(recording.samples, labels, strict=True)]
+    (tmp_path / "mine.csv").write_text("\n".join([f"{names},label", *rows]))
+    command = ["simulate", str(demo / "model.edgehar"), "--recordings", str(tmp_path / "mine.csv")]
+    code = cli.main(command)
+    assert code == 0, capsys.readouterr().err
+    assert "1 file" in capsys.readouterr().out
+
+
+def _fails(capsys, code, *words):
+    """Run a command that must fail with one line; return that line."""
+    assert cli.main([str(w) for w in words]) == code
+    err = capsys.readouterr().err
+    assert err.startswith("edgehar: error: ")
+    assert err.count("\n") == 1, err
+    return err
+
+
+def test_mistakes_get_one_clear_line(demo, tmp_path, capsys):
+    bundle = demo / "model.edgehar"
+    assert "litert_ref" in _fails(capsys, 2, "simulate", bundle, "--engine", "liter")
+    assert "no such bundle" in _fails(capsys, 2, "simulate", tmp_path / "none.edgehar")
+    assert "zoo:ds_cnn" in _fails(capsys, 2, "simulate", "zoo:nothing")
+    assert "held-out people are" in _fails(capsys, 2, "simulate", bundle, "--subjects", "1")
+    assert "--seconds" in _fails(capsys, 2, "simulate", bundle, "--seconds", "-1")
+    assert "not a run folder" in _fails(capsys, 2, "export", tmp_path, "--out", tmp_path / "b.edgehar")
+    assert "coreml" in _fails(capsys, 2, "export", demo / "run", "--target", "coreml", "--out", tmp_path / "b.edgehar")
+    assert "static_wi8_ai8" in _fails(
+        capsys, 2, "export", demo / "run", "--recipe", "int9", "--out", tmp_path / "b.edgehar"
+    )
+    assert "did you mean 'epochs'" in _fails(capsys, 2, "train", "--set", "epoch=3", "--out", tmp_path / "r")
+    assert "hapt" in _fails(capsys, 2, "train", "--dataset", "hatp", "--out", tmp_path / "r")
+    assert "'flying' is not in the data" in _fails(
+        capsys, 1, "train", "--set", 'labels=["flying", "walking"]', "--out", tmp_path / "r"
+    )
+    assert not (tmp_path / "b.edgehar").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("acc_x,acc_y\n1,2\n", "acc_z"),
+        ("acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n0,0,1,0,0\n", "5"),
+        ("acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n0,0,nan,0,0,0\n", "acc_z"),
+        ("acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n0,0,one,0,0,0\n", "one"),
+        ("acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n", "no "),
+        ("acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z,label\n0,0,1,0,0,0,flying\n", "flying"),
+        (
+            "t_s,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n" + "".join(f"{i / 100},0,0,1,0,0,0\n" for i in range(300)),
+            "100",
+        ),
+    ],
+)
+def test_bad_recordings_get_one_clear_line(demo, tmp_path, capsys, text, message):
+    (tmp_path / "bad.csv").write_text(text)
+    err = _fails(capsys, 1, "simulate", demo / "model.edgehar", "--recordings", tmp_path / "bad.csv")
+    assert message in err
+    assert "bad.csv" in err
+
+
+def test_full_disk_and_unwritable_folder_leave_no_litter(demo, tmp_path, capsys, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").write_text("not a folder")
+    # Root may write anywhere, so a path through a plain file stands for the folder that refuses.
+    assert "not a folder" in _fails(capsys, 1, "export", demo / "run", "--out", tmp_path / "file" / "b.edgehar")
+    (tmp_path / "file").unlink()
+    monkeypatch.setattr(files.os, "fsync", full)
+    err = _fails(capsys, 1, "export", demo / "run", "--out", tmp_path / "b.edgehar")
+    assert "No space left" in err
+    assert "free some space" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_verification_writes_nothing(demo, tmp_path, capsys, monkeypatch):
+    """An engine that is off by more than its bound stops the export."""
+    from firmware_export import verify
+
+    honest = verify.ENGINES["tflm"]
+
+    def off_by_one(candidate, windows):
+        return tuple(o ^ 1 for o in honest(candidate, windows))
+
+    monkeypatch.setattr(verify, "ENGINES", {**verify.ENGINES, "tflm": off_by_one})
+    err = _fails(capsys, 1, "export", demo / "run", "--out", tmp_path / "b.edgehar")
+    assert "'tflm' differs by 1 LSB" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_export_leaves_the_old_bundle(demo, tmp_path):
+    import shutil
+
+    out = tmp_path / "model.edgehar"
+    shutil.copytree(demo / "model.edgehar", out)
+    before = Bundle.open(out).sha256
+    words = [sys.executable, "-m", "edgehar", "export", str(demo / "run"), "--out", str(out)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    time.sleep(3)  # in the middle: imports take two seconds, the export five
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().startswith("edgehar: error: stopped by Ctrl-C")
+    assert "Traceback" not in err
+    assert Bundle.open(out).sha256 == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.edgehar"]
+
+
+def test_zoo_bundle_answers_on_its_own(tmp_path):
+    """Small enough to ship, verified, and replayed by ``python -m device_sim`` from its golden stream."""
+    bundle = Bundle.open("zoo:ds_cnn")
+    assert sum(p.stat().st_size for p in bundle.path.rglob("*")) <= 100_000
+    assert bundle.manifest.model["parameters"] <= 12_000
+    assert bundle.manifest.model["macs"] <= 250_000
+    assert bundle.manifest.provenance["verification"]["int8_accuracy"] >= 0.965
+    done = subprocess.run(
+        [sys.executable, "-m", "device_sim", "zoo:ds_cnn", "--engine", "litert_ref"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "litert_ref" in done.stdout
+
+
+def test_doctor_and_zoo_list(tmp_path, capsys):
+    assert cli.main(["doctor", "--json", str(tmp_path / "d.json")]) == 0
+    packages = {p["package"]: p["version"] for p in json.loads((tmp_path / "d.json").read_text())["packages"]}
+    assert packages["numpy"] == np.__version__
+    assert packages["tflite-runtime"] is None
+    assert "missing" in capsys.readouterr().out
+    assert cli.main(["zoo", "list", "--json", str(tmp_path / "z.json")]) == 0
+    assert "ds_cnn" in [row["name"] for row in json.loads((tmp_path / "z.json").read_text())]
+
+
+def test_missing_package_is_named_with_its_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    assert "edgehar[device]" in _fails(capsys, 1, "simulate", "zoo:ds_cnn", "--engine", "litert")
+
+
+def test_commands_start_without_heavy_imports():
+    code = (
+        "import sys; from edgehar import cli; cli.build_parser()\n"
+        "heavy = {'torch', 'lightning', 'scipy', 'pandas', 'onnx', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
