@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)  # float32 bits of sqrt(1/2)
+_SIGN_BIT = np.int32(-(2**31))
 _ONE = np.float32(1)
 _TWO = np.float32(2)
 _LN2 = np.float32(0.6931471805599453)
@@ -59,7 +60,10 @@ def signed_log(x: F32, inverse_scale: F32 | np.float32) -> F32:
     result: F32 = exponent.astype(np.float32)
     result *= _LN2
     result += series
-    return np.copysign(result, x, out=result)
+    # the result has no sign yet, so the sign bit of x is copysign, at a third of its time
+    bits = result.view(np.int32)
+    bits |= x.view(np.int32) & _SIGN_BIT
+    return result
 
 
 @dataclass(frozen=True)
