@@ -102,7 +102,8 @@ def _compare(engine: str, expected: Outputs, found: Outputs) -> EngineReport:
         same_label.append(float(same.mean()))
         if worst > bound.max_lsb:
             raise VerificationError(_message(engine, row, a, b, f"differs by {worst} LSB, at most {bound.max_lsb}"))
-        if same_label[-1] < bound.min_same_label:
+        flips = int((~same).sum())
+        if flips > max(FREE_FLIPS, int((1 - bound.min_same_label) * same.size)):
             row = int(same.reshape(len(a), -1).all(axis=1).argmin())
             share = f"gives the same label for {same_label[-1]:.2%} of windows, at least {bound.min_same_label:.2%}"
             raise VerificationError(_message(engine, row, a, b, share))
@@ -179,6 +180,8 @@ def _columns(rows: list[list[I8]]) -> Outputs:
     return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
 
 
+FREE_FLIPS = 3  # of labels, where a bound allows any: on a few hundred windows one near-tie must not decide
+
 ARENA_BYTES = 4 * 2**20  # far above any HAR network; the interpreter's own guess is ten times the file
 
 ENGINES: Mapping[str, Callable[[Candidate, I8], Outputs]] = {
@@ -192,5 +195,5 @@ BOUNDS: Mapping[str, Bound] = {
     "litert_reference": Bound(0, 1.0, "our arithmetic is defined as TFLite's reference kernels"),
     "tflm": Bound(0, 1.0, "the microcontroller's kernels compute the reference's bits"),
     "litert": Bound(3, 0.998, "XNNPACK rescales in float32 and rounds once, layer after layer"),
-    "onnxruntime": Bound(1, 0.998, "ONNX Runtime rescales in float32 and rounds halves to even"),
+    "onnxruntime": Bound(3, 0.998, "ONNX Runtime rescales in float32 and rounds halves to even, layer after layer"),
 }

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
-from firmware_export.graph import Graph, Value, assemble
+from firmware_export.graph import Graph, Shape, Value, assemble
 from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor, name_of
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SERIES, Axes, Reading, Tensor, name_of
 
 READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Add": arithmetic.read_add,
@@ -26,10 +25,12 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Flatten": shapes.read_flatten,
     "Gemm": dense.read_gemm,
     "GlobalAveragePool": pooling.read_global_average_pool,
+    "GlobalMaxPool": pooling.read_global_max_pool,
     "Identity": shapes.read_identity,
     "MatMul": dense.read_matmul,
     "MaxPool": pooling.read_max_pool,
     "Mul": arithmetic.read_mul,
+    "ReduceMax": pooling.read_reduce_max,
     "ReduceMean": pooling.read_reduce_mean,
     "Relu": arithmetic.read_relu,
     "Reshape": shapes.read_reshape,
@@ -40,7 +41,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Unsqueeze": shapes.read_unsqueeze,
 }
 
-_WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "MaxPool")
+_WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
 
 
 def read_onnx(data: bytes) -> Graph:
@@ -91,24 +92,21 @@ def _read_input(reading: Reading, value: ir.Value) -> None:
         )
     if value.dtype != ir.DataType.FLOAT:
         raise ExportError(f"ONNX input {name!r} is {value.dtype}, expected FLOAT")
-    shape, order = (1, *known), Order.SAME
-    if len(shape) == 3 and any(node.op_type in _WANTS_CHANNELS_FIRST for node, _ in value.uses()):
-        order, shape = Order.CHANNELS_FIRST, (1, shape[2], shape[1])
+    shape: Shape = (1, *known)
+    axes: Axes = SERIES if len(shape) == 3 else ROWS
+    if axes == SERIES and any(node.op_type in _WANTS_CHANNELS_FIRST for node, _ in value.uses()):
+        axes, shape = CHANNELS_FIRST, (1, shape[2], shape[1])
     reading.values[name] = Value(name, shape)
-    reading.tensors[name] = Tensor(name, shape, order)
+    reading.tensors[name] = Tensor(name, shape, axes)
 
 
 def _output(reading: Reading, value: ir.Value) -> str:
     tensor = reading.tensors.get(name_of(value))
     if tensor is None:
         raise ExportError(f"ONNX output {value.name!r} is a constant; the network does not use its input")
-    if tensor.order is not Order.SAME and not (tensor.order is Order.FLAT and _is_unmoved(tensor)):
+    if not tensor.in_our_order or None in tensor.axes:
         raise ExportError(
             f"ONNX output {value.name!r} is channels-first {list(tensor.onnx_shape)}, device files are channels-last; "
             "end the network with a transpose, a pool or a linear layer"
         )
     return tensor.name
-
-
-def _is_unmoved(tensor: Tensor) -> bool:
-    return bool((tensor.permutation == np.arange(tensor.shape[1])).all())

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor, attribute, constant_of
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, Reading, Tensor, attribute, constant_of
 from firmware_export.ops.add import Add
 from firmware_export.ops.batch_norm import BatchNorm
 from firmware_export.ops.op import FusedActivation
@@ -19,7 +19,7 @@ from firmware_export.ops.softmax import Softmax
 def read_batch_normalization(reading: Reading, node: ir.Node) -> None:
     """``(X - mean) / sqrt(var + epsilon) * scale + B``. Source: ONNX BatchNormalization."""
     x = reading.tensor(node, 0)
-    if len(x.shape) == 3 and x.order is not Order.CHANNELS_FIRST:
+    if len(x.shape) == 3 and x.axes != CHANNELS_FIRST:
         raise reading.refuse(node, f"input {list(x.onnx_shape)} is not channels-first [N, C, T]")
     gamma, beta, mean, variance = (reading.required(node, i).astype(np.float64) for i in range(1, 5))
     scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
@@ -33,11 +33,11 @@ def read_add(reading: Reading, node: ir.Node) -> None:
         _scale_and_offset(reading, node, x, np.ones_like(vector), vector)
         return
     a, b = reading.tensor(node, 0), reading.tensor(node, 1)
-    if a.order is not b.order or a.shape != b.shape:
+    if a.axes != b.axes or a.shape != b.shape or a.steps != b.steps:
         raise reading.refuse(
-            node, f"sum of {list(a.onnx_shape)} ({a.order}) and {list(b.onnx_shape)} ({b.order}), expected alike"
+            node, f"sum of {list(a.onnx_shape)} and {list(b.onnx_shape)}, expected one shape and one order of axes"
         )
-    reading.add(node, "add", (a.name, b.name), Add(), a.order, steps=a.steps)
+    reading.add(node, "add", (a.name, b.name), Add(), a.axes, steps=a.steps)
 
 
 def read_mul(reading: Reading, node: ir.Node) -> None:
@@ -85,16 +85,14 @@ def read_clip(reading: Reading, node: ir.Node) -> None:
 def read_softmax(reading: Reading, node: ir.Node) -> None:
     """Over the last axis of ``[N, K]`` or of ``[N, T, C]``."""
     x = reading.tensor(node, 0)
-    rank = len(x.shape)
-    channel_axis = 1 if x.order is Order.CHANNELS_FIRST else rank - 1
-    if int(attribute(node, "axis", -1)) % rank != channel_axis:
+    if x.axes[int(attribute(node, "axis", -1))] != len(x.shape) - 1:
         raise reading.refuse(node, f"softmax of {list(x.onnx_shape)} over axis {attribute(node, 'axis', -1)}")
-    reading.add(node, "softmax", (x.name,), Softmax(), x.order, steps=x.steps)
+    reading.add(node, "softmax", (x.name,), Softmax(), x.axes, steps=x.steps)
 
 
 def _clamp(reading: Reading, node: ir.Node, activation: FusedActivation) -> None:
     x = reading.tensor(node, 0)
-    reading.add(node, "relu", (x.name,), Relu(activation), x.order, steps=x.steps)
+    reading.add(node, "relu", (x.name,), Relu(activation), x.axes, steps=x.steps)
 
 
 def _constant_is_second(reading: Reading, node: ir.Node) -> None:
@@ -107,10 +105,9 @@ def _with_constant(reading: Reading, node: ir.Node) -> tuple[Tensor, NDArray[Any
     second = node.inputs[1] is not None and constant_of(node.inputs[1]) is not None
     x = reading.tensor(node, 0 if second else 1)
     constant = reading.required(node, 1 if second else 0).astype(np.float64)
-    axis = 1 if x.order is Order.CHANNELS_FIRST else len(x.shape) - 1
-    channels = x.onnx_shape[axis]
-    aligned = (1,) * (len(x.shape) - constant.ndim) + constant.shape
-    expected = tuple(channels if i == axis else 1 for i in range(len(x.shape)))
+    channels = x.shape[-1]
+    aligned = (1,) * (len(x.axes) - constant.ndim) + constant.shape
+    expected = tuple(channels if axis == len(x.shape) - 1 else 1 for axis in x.axes)
     if constant.size != 1 and aligned != expected:
         raise reading.refuse(
             node,
@@ -126,4 +123,4 @@ def _scale_and_offset(reading: Reading, node: ir.Node, x: Tensor, scale: NDArray
         reading.add_constant(f"{name}/scale", x.channel_vector(scale)),
         reading.add_constant(f"{name}/offset", x.channel_vector(offset)),
     )
-    reading.add(node, "batch_norm", (x.name, *names), BatchNorm(), x.order, steps=x.steps)
+    reading.add(node, "batch_norm", (x.name, *names), BatchNorm(), x.axes, steps=x.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor, attribute, name_of
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, Reading, Tensor, attribute, name_of
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.window1d import Padding, same_padding
@@ -14,7 +14,7 @@ from firmware_export.ops.window1d import Padding, same_padding
 def time_series(reading: Reading, node: ir.Node) -> Tensor:
     """Return input 0 if it is ``[N, C, T]`` in ONNX, ``[N, T, C]`` here."""
     x = reading.tensor(node, 0)
-    if x.order is not Order.CHANNELS_FIRST:
+    if x.axes != CHANNELS_FIRST:
         raise reading.refuse(node, f"input {list(x.onnx_shape)} is not channels-first over time [N, C, T]")
     return x
 
@@ -63,8 +63,8 @@ def read_conv(reading: Reading, node: ir.Node) -> None:
         depthwise = DepthwiseConv1d(
             kernel=kernel, stride=stride, dilation=dilation, padding=padding, multiplier=outputs // groups
         )
-        reading.add(node, "depthwise_conv1d", (x.name, weight_name, bias_name), depthwise, x.order)
+        reading.add(node, "depthwise_conv1d", (x.name, weight_name, bias_name), depthwise, x.axes)
         return
     weight_name = reading.add_constant(name, weight.transpose(0, 2, 1))
     dense = Conv1d(kernel=kernel, stride=stride, dilation=dilation, padding=padding, groups=groups)
-    reading.add(node, "conv1d", (x.name, weight_name, bias_name), dense, x.order)
+    reading.add(node, "conv1d", (x.name, weight_name, bias_name), dense, x.axes)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import Order, Reading, attribute, name_of
+from firmware_export.onnx_reader.reading import ROWS, Reading, attribute, name_of
 from firmware_export.ops.dense import Dense
 
 
@@ -31,17 +31,17 @@ def read_matmul(reading: Reading, node: ir.Node) -> None:
 def _add_dense(reading: Reading, node: ir.Node, weight: NDArray[Any], bias: NDArray[Any] | None) -> None:
     """Append a dense layer with ``weight`` ``[K_out, K_in]``, columns in ONNX order."""
     x = reading.tensor(node, 0)
-    if len(x.shape) != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
+    if x.axes != ROWS or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
         raise reading.refuse(
             node, f"input {list(x.onnx_shape)} with weight {list(weight.shape)}, expected [N, K_in] and [K_out, K_in]"
         )
     outputs = weight.shape[0]
     if bias is not None and bias.size not in (1, outputs):
         raise reading.refuse(node, f"bias has shape {list(bias.shape)}, expected [{outputs}]")
-    if x.order is Order.FLAT:
+    if x.steps > 1:
         weight = weight[:, x.permutation]
     vector = np.zeros(outputs) if bias is None else np.broadcast_to(bias.reshape(-1), (outputs,))
     weight_name = reading.add_constant(name_of(node.inputs[1]), weight)
     given = node.inputs[2] if bias is not None else None
     bias_name = reading.add_constant(f"{node.outputs[0].name}/bias" if given is None else name_of(given), vector)
-    reading.add(node, "dense", (x.name, weight_name, bias_name), Dense(), Order.SAME)
+    reading.add(node, "dense", (x.name, weight_name, bias_name), Dense(), ROWS)

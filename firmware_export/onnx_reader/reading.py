@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -19,35 +18,42 @@ from edgehar.errors import ExportError, UnsupportedOpError
 from firmware_export.graph import Attrs, Node, Shape, Value
 from firmware_export.ops import OPS
 
-
-class Order(StrEnum):
-    """How the axes of an ONNX tensor lie in our value."""
-
-    SAME = "same"  # axis by axis
-    CHANNELS_FIRST = "channels_first"  # ONNX [N, C, T], ours [N, T, C]
-    FLAT = "flat"  # ONNX [N, C * T], ours [N, T * C]
+Axes = tuple[int | None, ...]
+ROWS: Axes = (0, 1)  # [N, K]
+SERIES: Axes = (0, 1, 2)  # [N, T, C] in the file too
+CHANNELS_FIRST: Axes = (0, 2, 1)  # the file means [N, C, T]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An ONNX activation and where it is in our graph."""
+    """An ONNX activation and where it is in our graph.
 
-    name: str  # of our value
-    shape: Shape  # of our value
-    order: Order
-    steps: int = 1  # T of a flat tensor
+    Attributes:
+        name: of our value.
+        shape: of our value.
+        axes: for each axis in the file, ours; None is an axis of length 1 that only the file has.
+        steps: T of a flattened series whose numbers the file has as ``C * T`` and we as ``T * C``; 1 otherwise.
+    """
+
+    name: str
+    shape: Shape
+    axes: Axes
+    steps: int = 1
 
     @property
     def onnx_shape(self) -> Shape:
-        """The shape that the ONNX file means."""
-        if self.order is Order.CHANNELS_FIRST:
-            n, t, c = self.shape
-            return n, c, t
-        return self.shape
+        """The shape that the file means."""
+        return tuple(1 if axis is None else self.shape[axis] for axis in self.axes)
+
+    @property
+    def in_our_order(self) -> bool:
+        """Whether the file lays the numbers out as we do."""
+        moved = [axis for axis in self.axes if axis is not None and self.shape[axis] != 1]
+        return moved == sorted(moved) and (self.steps == 1 or self.steps == self.shape[1])
 
     def channel_vector(self, vector: NDArray[Any]) -> NDArray[Any]:
         """Return a vector along the ONNX channel axis in the order of our last axis."""
-        return vector[self.permutation] if self.order is Order.FLAT else vector
+        return vector if self.steps == 1 else vector[self.permutation]
 
     @property
     def permutation(self) -> NDArray[np.intp]:
@@ -120,7 +126,7 @@ class Reading:
         op: str,
         inputs: Sequence[str],
         attrs: Attrs,
-        order: Order,
+        axes: Axes,
         *,
         output: str | None = None,
         steps: int = 1,
@@ -134,7 +140,7 @@ class Reading:
             raise self.refuse(node, str(error)) from None
         self.values[name] = Value(name, shape)
         self.nodes.append(Node(op, f"{node.name or onnx_name}", tuple(inputs), (name,), attrs))
-        tensor = Tensor(name, shape, order, steps)
+        tensor = Tensor(name, shape, axes, steps)
         if output is None:
             self.tensors[onnx_name] = tensor
         return tensor

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import onnx_ir as ir
 
 from firmware_export.graph import Shape
-from firmware_export.onnx_reader.reading import Order, Reading, Tensor, attribute
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, Reading, Tensor, attribute
 from firmware_export.ops.reshape import Reshape
-
-_FLIPPED = {Order.SAME: Order.CHANNELS_FIRST, Order.CHANNELS_FIRST: Order.SAME}
 
 
 def read_identity(reading: Reading, node: ir.Node) -> None:
@@ -20,22 +19,18 @@ def read_identity(reading: Reading, node: ir.Node) -> None:
 
 
 def read_transpose(reading: Reading, node: ir.Node) -> None:
-    """``[N, T, C]`` to ``[N, C, T]`` or back."""
+    """Any permutation; whoever reads the result decides whether it can."""
     x = reading.tensor(node, 0)
-    rank = len(x.shape)
-    perm = tuple(attribute(node, "perm", tuple(reversed(range(rank)))))
-    if perm == tuple(range(rank)):
-        reading.alias(node, x)
-    elif perm == (0, 2, 1):
-        reading.alias(node, replace(x, order=_FLIPPED[x.order]))
-    else:
-        raise reading.refuse(node, f"permutation {perm} of {list(x.onnx_shape)}, expected (0, 2, 1)")
+    perm = attribute(node, "perm", tuple(reversed(range(len(x.axes)))))
+    if x.steps > 1 and tuple(perm) != tuple(range(len(x.axes))):
+        raise reading.refuse(node, f"permutation {perm} of a flattened series {list(x.onnx_shape)}")
+    reading.alias(node, replace(x, axes=tuple(x.axes[i] for i in perm)))
 
 
 def read_flatten(reading: Reading, node: ir.Node) -> None:
     """To ``[N, everything]``."""
     x = reading.tensor(node, 0)
-    axis = int(attribute(node, "axis", 1)) % len(x.shape)
+    axis = int(attribute(node, "axis", 1)) % len(x.axes)
     if axis != 1:
         raise reading.refuse(node, f"flatten from axis {axis}, expected 1")
     _reshape(reading, node, x, (1, math.prod(x.shape)))
@@ -56,22 +51,37 @@ def read_reshape(reading: Reading, node: ir.Node) -> None:
 def read_squeeze(reading: Reading, node: ir.Node) -> None:
     """Drop axes of length 1; axes are input 1 (opset 13 on) or an attribute, all of them if not given."""
     x = reading.tensor(node, 0)
-    rank = len(x.shape)
-    axes = _axes(reading, node)
-    dropped = {a % rank for a in axes} if axes else {i for i in range(1, rank) if x.onnx_shape[i] == 1}
+    rank = len(x.axes)
+    given = _axes(reading, node)
+    dropped = {a % rank for a in given} if given else {i for i in range(1, rank) if x.onnx_shape[i] == 1}
     if any(x.onnx_shape[i] != 1 for i in dropped):
         raise reading.refuse(node, f"squeeze of axes {sorted(dropped)} of {list(x.onnx_shape)}")
-    _reshape(reading, node, x, tuple(d for i, d in enumerate(x.onnx_shape) if i not in dropped))
+    drop_axes(reading, node, x, dropped)
 
 
 def read_unsqueeze(reading: Reading, node: ir.Node) -> None:
-    """Add axes of length 1."""
+    """Add axes of length 1, which only the file has."""
     x = reading.tensor(node, 0)
-    axes = _axes(reading, node)
-    rank = len(x.shape) + len(axes)
-    added = {a % rank for a in axes}
-    dims = iter(x.onnx_shape)
-    _reshape(reading, node, x, tuple(1 if i in added else next(dims) for i in range(rank)))
+    given = _axes(reading, node)
+    rank = len(x.axes) + len(given)
+    added = {a % rank for a in given}
+    axes = iter(x.axes)
+    reading.alias(node, replace(x, axes=tuple(None if i in added else next(axes) for i in range(rank))))
+
+
+def drop_axes(reading: Reading, node: ir.Node, x: Tensor, dropped: Collection[int]) -> None:
+    """Drop axes of length 1 of the file; where one is ours too, append a reshape."""
+    axes = tuple(axis for i, axis in enumerate(x.axes) if i not in dropped)
+    kept = [axis for axis in axes if axis is not None]
+    if len(kept) == len(x.shape):
+        reading.alias(node, replace(x, axes=axes))
+        return
+    order = {axis: i for i, axis in enumerate(sorted(kept))}
+    target = tuple(x.shape[axis] for axis in order)
+    renumbered = tuple(None if axis is None else order[axis] for axis in axes)
+    if len(target) != 2:
+        raise reading.refuse(node, f"{list(x.onnx_shape)} without axes {sorted(dropped)}, expected [N, K] to be left")
+    reading.add(node, "reshape", (x.name,), Reshape(target), renumbered)
 
 
 def _axes(reading: Reading, node: ir.Node) -> tuple[int, ...]:
@@ -80,7 +90,7 @@ def _axes(reading: Reading, node: ir.Node) -> tuple[int, ...]:
 
 
 def _reshape(reading: Reading, node: ir.Node, x: Tensor, target: Shape) -> None:
-    """Append a reshape from the ONNX shape of ``x`` to the ONNX shape ``target``."""
+    """Append a reshape from the shape of ``x`` in the file to ``target`` there."""
     if target == x.onnx_shape:
         reading.alias(node, x)
         return
@@ -88,12 +98,11 @@ def _reshape(reading: Reading, node: ir.Node, x: Tensor, target: Shape) -> None:
         raise reading.refuse(
             node, f"reshape of {list(x.onnx_shape)} to {list(target)}, expected batch 1 and [N, K] or [N, T, C]"
         )
-    in_place = x.order is Order.SAME or (x.order is Order.CHANNELS_FIRST and 1 in x.shape[1:])
-    if in_place:
-        reading.add(node, "reshape", (x.name,), Reshape(target), Order.SAME)
-    elif x.order is Order.CHANNELS_FIRST and len(target) == 2:
-        reading.add(node, "reshape", (x.name,), Reshape(target), Order.FLAT, steps=x.shape[1])
+    if x.in_our_order:
+        reading.add(node, "reshape", (x.name,), Reshape(target), tuple(range(len(target))))
+    elif len(target) == 2 and len(x.shape) == 3 and tuple(a for a in x.axes if a is not None) == CHANNELS_FIRST:
+        reading.add(node, "reshape", (x.name,), Reshape(target), ROWS, steps=x.shape[1])
     else:
         raise reading.refuse(
-            node, f"reshape of channels-first {list(x.onnx_shape)} to {list(target)} would move numbers; flatten it"
+            node, f"reshape of {list(x.onnx_shape)} to {list(target)} would move numbers between axes; flatten it"
         )
