@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from device_fixtures import make_tiny_bundle, synthetic_recording
 
 from device_sim import __main__ as command
+from device_sim.clock import RealTimeClock
+from device_sim.simulate import simulate
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -85,6 +88,25 @@ def test_ctrl_c_before_the_run_exits_130(bundle, monkeypatch, capsys):
     monkeypatch.setattr(command, "simulate", interrupted)
     assert command.main([str(bundle.path)]) == 130
     assert capsys.readouterr().err == "edgehar: interrupted\n"
+
+
+def test_ctrl_c_in_the_middle_prints_what_was_streamed(bundle, monkeypatch, capsys):
+    sleeps = []
+
+    def sleep(seconds):
+        sleeps.append(seconds)
+        if len(sleeps) == 20:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
+    def impatient(*arguments, realtime):
+        return simulate(*arguments, clock=RealTimeClock(bundle.manifest.rate_hz, sleep=sleep))
+
+    monkeypatch.setattr(command, "simulate", impatient)
+    assert command.main([str(bundle.path), "--realtime"]) == 130
+    out = capsys.readouterr().out
+    assert "20 samples" in out
+    assert "interrupted: figures cover what was streamed until then" in out
 
 
 def test_a_reader_that_leaves_gets_no_traceback(bundle):
