@@ -149,6 +149,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "engine": engine.name,
         "engine_version": engine.version,
         "recipe": manifest.recipe,
+        "rate_hz": manifest.rate_hz,
         "dataset": ", ".join(dict.fromkeys(r.source for r in run.recordings if r.source)),
         "subjects": sorted({t.subject for t in run.traces}),
         "recordings": len(run.traces),
