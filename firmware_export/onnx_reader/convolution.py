@@ -19,8 +19,8 @@ def time_series(reading: Reading, node: ir.Node) -> Tensor:
     return x
 
 
-def padding_of(reading: Reading, node: ir.Node, length: int) -> Padding:
-    """Return samples before and after an input of ``length``, whichever way the node states them.
+def padding_of(reading: Reading, node: ir.Node, length: int, kernel: int) -> Padding:
+    """Return samples before and after an input of ``length`` steps, whichever way the node states them.
 
     Source: ONNX Conv, ``auto_pad``.
     """
@@ -30,7 +30,7 @@ def padding_of(reading: Reading, node: ir.Node, length: int) -> Padding:
         return int(before), int(after)
     if mode == "VALID":
         return 0, 0
-    (kernel,), (stride,), (dilation,) = (attribute(node, n, (1,)) for n in ("kernel_shape", "strides", "dilations"))
+    (stride,), (dilation,) = (attribute(node, name, (1,)) for name in ("strides", "dilations"))
     before, after = same_padding(length, kernel, stride, dilation)
     if mode == "SAME_UPPER":
         return before, after
@@ -52,7 +52,7 @@ def read_conv(reading: Reading, node: ir.Node) -> None:
     groups, channels = int(attribute(node, "group", 1)), x.shape[2]
     if depth * groups != channels or outputs % groups:
         raise reading.refuse(node, f"weight {list(weight.shape)} in {groups} groups does not fit {channels} channels")
-    padding = padding_of(reading, node, x.shape[1])
+    padding = padding_of(reading, node, x.shape[1], kernel)
     name = name_of(node.inputs[1])
     bias_name = reading.add_constant(
         f"{node.outputs[0].name}/bias" if bias is None else name_of(node.inputs[2]),

@@ -20,7 +20,7 @@ def _window(reading: Reading, node: ir.Node, x: Tensor) -> tuple[int, int, Paddi
     (dilation,) = attribute(node, "dilations", (1,))
     if dilation != 1:
         raise reading.refuse(node, f"dilation {dilation} is not supported, expected 1")
-    before, after = padding_of(reading, node, x.shape[1])
+    before, after = padding_of(reading, node, x.shape[1], kernel)
     left_over = (x.shape[1] + before + after - kernel) % stride
     if attribute(node, "ceil_mode", 0) and left_over:
         raise reading.refuse(node, f"ceil_mode with {left_over} samples left over is not supported; set it to false")
