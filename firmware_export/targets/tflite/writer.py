@@ -50,7 +50,7 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """Bytes that start at a multiple of 16 in the file."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the schema's name)
-        if not self.data:
+        if self.data is None:
             return int(super().Pack(builder))
         builder.StartVector(1, len(self.data), ALIGNMENT)
         start = builder.head - len(self.data)
@@ -67,7 +67,7 @@ class Writer:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._buffers = [_buffer(b"")]  # buffer 0 is empty by convention
+        self._buffers = [_buffer(None)]  # buffer 0 is empty by convention
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
         self._codes: dict[int, int] = {}  # operator to its place in the file's list
@@ -186,7 +186,7 @@ class Writer:
         return entry
 
 
-def _buffer(data: bytes) -> _AlignedBuffer:
+def _buffer(data: bytes | None) -> _AlignedBuffer:
     buffer = _AlignedBuffer()
     buffer.data = data
     return buffer
