@@ -90,6 +90,19 @@ def test_relu_stays_where_its_input_is_read_elsewhere() -> None:
     assert [node.op for node in fuse_relu(both).nodes] == ["conv1d", "relu"]
 
 
+def test_relu_behind_a_max_pool_fuses_into_the_layer_before_it() -> None:
+    values = [series("x"), constant("w", 4, 3, 3), constant("b", 4), series("c", 10, 4), series("p", 5, 4)]
+    nodes = [
+        Node("conv1d", "conv", ("x", "w", "b"), ("c",), Conv1d(kernel=3)),
+        Node("max_pool1d", "pool", ("c",), ("p",), MaxPool1d(2, 2)),
+        Node("relu", "relu", ("p",), ("y",), Relu()),
+    ]
+    graph = assemble(["x"], ["y"], nodes, [*values, series("y", 5, 4)])
+    rewritten = run_passes(graph, PASSES)
+    assert [node.op for node in rewritten.nodes] == ["conv1d", "max_pool1d"]
+    np.testing.assert_array_equal(run(rewritten, WINDOWS)[0], run(graph, WINDOWS)[0])
+
+
 def test_identities_go_but_a_graph_output_keeps_its_name() -> None:
     graph = assemble(
         ["x"],
