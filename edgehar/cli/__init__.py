@@ -65,6 +65,7 @@ def _describe(error: OSError) -> str:
         errno.EACCES: "choose a folder you may write to",
         errno.EROFS: "choose a folder you may write to",
         errno.EPERM: "choose a folder you may write to",
+        errno.EEXIST: "a part of this path is a file, not a folder; choose another path",
         errno.ENOTDIR: "a part of this path is a file, not a folder; choose another path",
     }.get(error.errno or 0, "check the path and run the command again")
     return f"{place}{error.strerror or error}; {advice}; nothing that was there before has changed"

@@ -89,7 +89,7 @@ def test_own_csv(demo, tmp_path, capsys):
 
     recording = load_dataset("hapt")[0].cut(3000, 5000)
     names = ",".join(c.name for c in recording.channels)
-    labels = [recording.label_names[i] if i >= 0 else "" for i in recording.labels]
+    labels = [recording.label_names[i] if 0 <= i < 6 else "" for i in recording.labels]  # transitions left empty
     rows = [",".join(f"{v:.6f}" for v in s) + f",{n}" for s, n in zip(recording.samples, labels, strict=True)]
     (tmp_path / "mine.csv").write_text("\n".join([f"{names},label", *rows]))
     command = ["simulate", str(demo / "model.edgehar"), "--recordings", str(tmp_path / "mine.csv")]
