@@ -25,8 +25,8 @@ F32 = NDArray[np.float32]
 BLOCK_ROWS = 4096  # samples that run() puts through the front end at once: 150 kB of features, inside the L2 cache
 # run() makes some decisions exactly as push() does and times their stages: the first ones, so that a short stream has
 # percentiles too, then one in so many, so that timing costs little
-TIMED_FIRST = 64
-TIMED_EVERY = 64
+TIMED_FIRST = 32
+TIMED_EVERY = 128
 
 
 class Decision(NamedTuple):

@@ -30,9 +30,9 @@ def window_labels(labels: NDArray[np.int16], window: int, hop: int) -> NDArray[n
 
     A window across a boundary has no single truth; it is streamed and shown but neither trained on nor scored.
     """
-    windows = sliding_windows(labels, window, hop)
-    if len(windows) == 0:
+    starts = window_starts(len(labels), window, hop)
+    if len(starts) == 0:
         return np.empty(0, np.int16)
-    first = windows[:, 0].copy()
-    first[(windows != first[:, None]).any(axis=1)] = UNLABELLED
-    return first
+    stretch = np.concatenate([[0], np.cumsum(labels[1:] != labels[:-1])])  # number of the stretch a sample lies in
+    pure = stretch[starts] == stretch[starts + window - 1]
+    return np.where(pure, labels[starts], np.int16(UNLABELLED)).astype(np.int16)
