@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,11 +85,12 @@ class ExportPlan:
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """The written bundle with the evidence for it."""
+    """The written bundle with the evidence for it; ``timings_s`` are the seconds of each stage after the ONNX."""
 
     bundle: Bundle
     converted: Converted
     verification: VerificationReport
+    timings_s: Mapping[str, float]
 
 
 def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lambda _: None) -> Exported:
@@ -106,16 +108,18 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     """
     _check(plan, out)
     say("converting")
+    begin = time.perf_counter()
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
     windows = [_device_windows(plan, item, converted.input_quant) for item in plan.held_out]
     say(f"verifying {sum(map(len, windows)):,} held-out windows on five engines")
     every_window = np.concatenate(windows)
     files = converted.files
-    report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], every_window)
-    (outputs,) = run(converted.integers, every_window)
+    outputs = run(converted.integers, every_window)
+    report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], every_window, outputs)
+    verified = time.perf_counter()
     say("writing the bundle")
     head = Head("activity", "multiclass", plan.classes, converted.output_quants[0])
-    accuracy = _int8_scores(plan, outputs)
+    accuracy = _int8_scores(plan, outputs[0])
     manifest = Manifest(
         name=plan.name,
         rate_hz=plan.held_out[0].recording.rate_hz,
@@ -139,7 +143,14 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     files["golden.npz"] = _golden(plan, converted)
     sizes = {name: len(data) for name, data in files.items()}
     files["MODEL_CARD.md"] = model_card(manifest, sizes, json.loads(files["baseline.json"])).encode()
-    return Exported(write_bundle(out, manifest, files), converted, report)
+    bundle = write_bundle(out, manifest, files)
+    timings = {
+        **converted.timings_s,
+        "verify": verified - begin - sum(converted.timings_s.values()),
+        "write": time.perf_counter() - verified,
+        "total": time.perf_counter() - begin,
+    }
+    return Exported(bundle, converted, report, timings)
 
 
 def _check(plan: ExportPlan, out: Path) -> None:

@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     Console().print(export_table(exported))
     if args.json:
         evidence = exported.bundle.manifest.provenance["verification"]
-        write_json(args.json, {"verification": evidence, "timings_s": exported.converted.timings_s})
+        write_json(args.json, {"verification": evidence, "timings_s": dict(exported.timings_s)})
     return 0
 
 

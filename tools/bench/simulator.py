@@ -92,7 +92,9 @@ def measure(bundle: Bundle, repeats: int) -> dict[str, float]:
         bare_s = time.perf_counter() - begin
         rounds.append((bare_s, simulate(bundle, recordings).summary["wall_s"], push()))
     seconds = sum(len(r.samples) for r in recordings) / manifest.rate_hz
-    bare_us, simulate_us = (1e6 * statistics.median(column) / len(windows) for column in list(zip(*rounds))[:2])
+    bare_us, simulate_us = (
+        1e6 * statistics.median(column) / len(windows) for column in list(zip(*rounds, strict=True))[:2]
+    )
     push_s = statistics.median(r[2] for r in rounds)
     pushed = len(first) / manifest.rate_hz
     share = pushed / seconds
