@@ -22,6 +22,7 @@ from firmware_export.reference import run
 from firmware_export.verify import VerificationReport, verify
 
 GOLDEN_WINDOWS = 32
+NO_SMOOTHING = DecisionSpec()  # averaging costs up to a point of window accuracy
 TARGET_FILES = {
     "tflite": ("model_f32.tflite", "model_i8.tflite"),
     "onnx": ("model_f32.onnx", "model_i8.onnx"),
@@ -78,7 +79,7 @@ class ExportPlan:
     provenance: Mapping[str, Any]
     licence: Mapping[str, str]
     recipe: str = "static_wi8_ai8"
-    decision: DecisionSpec = DecisionSpec()
+    decision: DecisionSpec = NO_SMOOTHING
     targets: tuple[str, ...] = ("tflite", "onnx")
     slim: bool = False
 

@@ -17,7 +17,7 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
         baseline: the full-precision scores, ``baseline.json``.
     """
     evidence, provenance = manifest.provenance["verification"], manifest.provenance
-    labels = ", ".join(manifest.heads[0].labels)
+    model, labels = manifest.model, ", ".join(manifest.heads[0].labels)
     drop = 100 * (baseline["accuracy"] - evidence["int8_accuracy"])
     engines = "\n".join(
         f"| {e['engine']} | {e['windows']:,} | {e['max_lsb']} | {100 * e['exact']:.2f} % "
@@ -34,7 +34,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 
 | | |
 |---|---|
-| model | {manifest.model["name"]}, {manifest.model["parameters"]:,} parameters, {manifest.model["macs"]:,} MACs a decision |
+| model | {model["name"]}, {model["parameters"]:,} parameters, {model["macs"]:,} MACs a decision |
 | recipe | {manifest.recipe} |
 | features | {", ".join(manifest.front_end.names)} |
 | data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
