@@ -87,7 +87,7 @@ class Manifest:
     heads: tuple[Head, ...]
     decision: DecisionSpec
     recipe: str
-    model: Mapping[str, Any]  # name, parameters, macs, total_stride
+    model: Mapping[str, Any]  # name, parameters, macs, total_stride, stateful (engines reset it before each window)
     provenance: Mapping[str, Any]  # config, seed, data, packages, baseline device, command
     licence: Mapping[str, str]  # data, model
     files: Mapping[str, FileEntry] = field(default_factory=dict)

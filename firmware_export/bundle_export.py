@@ -132,7 +132,8 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         heads=(head,),
         decision=plan.decision,
         recipe=plan.recipe,
-        model={**plan.model, "parameters": converted.parameters, "macs": converted.macs},
+        # No op of the graph keeps state between windows yet; one that does changes this.
+        model={**plan.model, "parameters": converted.parameters, "macs": converted.macs, "stateful": False},
         provenance={**plan.provenance, "verification": {**report.to_dict(), **accuracy}},
         licence=plan.licence,
     )

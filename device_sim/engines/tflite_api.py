@@ -39,6 +39,7 @@ class TfliteApiEngine:
         check_model(
             name, bundle.manifest, [facts_from_details(d) for d in inputs], [facts_from_details(d) for d in outputs]
         )
+        self._stateful = bool(bundle.manifest.model.get("stateful", True))
         self._input = inputs[0]["index"]
         self._outputs = tuple(d["index"] for d in outputs)
         self._output = self._outputs[0]
@@ -50,7 +51,8 @@ class TfliteApiEngine:
         """Return the int8 logits of each head for ``[window, F]``."""
         interpreter = self._interpreter
         try:
-            interpreter.reset_all_variables()
+            if self._stateful:  # a window classifier starts every window afresh
+                interpreter.reset_all_variables()
             interpreter.set_tensor(self._input, window[None])
             interpreter.invoke()
             if self._only_one:

@@ -80,7 +80,8 @@ def train(
     """Train as ``config`` says and write the run folder ``out``.
 
     The kept weights are the last epoch's average (or, with early stopping, those at the stop); test people decide
-    nothing. On the CPU the same config and seed give the same weights, also across an interruption and resume.
+    nothing. On the CPU the same config, seed and number of threads give the same weights, also across an
+    interruption and resume.
 
     Args:
         config: what to do.
