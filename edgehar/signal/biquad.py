@@ -55,19 +55,19 @@ class Biquad:
         return self.settle_samples
 
     def apply(self, x: F32, state: Any) -> tuple[F32, Any]:
-        """Filter ``[..., T, C]`` along T; returns the output and the state to pass with the next chunk."""
+        """Filter ``[..., C, T]`` along T; returns the output and the state to pass with the next chunk."""
         y = np.array(x, np.float32)
         states = [None] * len(self.sections) if state is None else state
         after = []
         for section, previous in zip(self.sections, states, strict=True):
             b0, b1, b2, a1, a2 = (np.float32(c) for c in section)
-            s1, s2 = _steady_state(section, y[..., 0, :]) if previous is None else previous
-            for t in range(y.shape[-2]):
-                sample = y[..., t, :].copy()
+            s1, s2 = _steady_state(section, y[..., 0]) if previous is None else previous
+            for t in range(y.shape[-1]):
+                sample = y[..., t].copy()
                 out = b0 * sample + s1
                 s1 = (b1 * sample - a1 * out) + s2
                 s2 = b2 * sample - a2 * out
-                y[..., t, :] = out
+                y[..., t] = out
             after.append((s1, s2))
         return y, tuple(after)
 

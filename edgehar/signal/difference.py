@@ -29,9 +29,9 @@ class Difference:
         return 1
 
     def apply(self, x: F32, state: Any) -> tuple[F32, Any]:
-        """Return the differences of ``[..., T, C]`` and the last row, which is the next call's past."""
+        """Return the differences of ``[..., C, T]`` and its last column, which is the next call's past."""
         y = np.empty_like(x)
-        first = x[..., 0, :]
-        np.subtract(first, first if state is None else state, out=y[..., 0, :])
-        np.subtract(x[..., 1:, :], x[..., :-1, :], out=y[..., 1:, :])
-        return y, x[..., -1, :].copy()
+        first = x[..., 0]
+        np.subtract(first, first if state is None else state, out=y[..., 0])
+        np.subtract(x[..., 1:], x[..., :-1], out=y[..., 1:])
+        return y, x[..., -1].copy()

@@ -10,6 +10,7 @@ compute the same bits as the training host.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,57 @@ _LN2 = np.float32(0.6931471805599453)
 _C7, _C5, _C3 = np.float32(1 / 7), np.float32(1 / 5), np.float32(1 / 3)
 
 
+class _Work:
+    """Buffers for the intermediate results, reused from chunk to chunk: allocating them cost more than the sums."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def arrays(self, shape: tuple[int, ...]) -> tuple[F32, F32, F32, F32, NDArray[np.int32]]:
+        """Return four float32 arrays and one int32 array of ``shape``, uninitialised."""
+        size = math.prod(shape)
+        if size > self._size:
+            self._size = size
+            self._float = np.empty((4, size), np.float32)
+            self._int = np.empty(size, np.int32)
+        a, b, c, d = (buffer[:size].reshape(shape) for buffer in self._float)
+        return a, b, c, d, self._int[:size].reshape(shape)
+
+
+def _signed_log(x: F32, inverse_scale: F32 | np.float32, work: _Work) -> F32:
+    """:func:`signed_log` into a buffer of ``work``, valid until its next use."""
+    u, z, square, series, exponent = work.arrays(x.shape)
+    np.abs(x, out=u)
+    u *= inverse_scale
+    u += _ONE
+    np.subtract(u.view(np.int32), _SQRT_HALF_BITS, out=exponent)
+    exponent >>= 23
+    mantissa_bits = z.view(np.int32)
+    np.left_shift(exponent, 23, out=mantissa_bits)
+    np.subtract(u.view(np.int32), mantissa_bits, out=mantissa_bits)
+    np.add(z, _ONE, out=u)
+    z -= _ONE
+    z /= u
+    np.multiply(z, z, out=square)
+    np.multiply(square, _C7, out=series)
+    series += _C5
+    series *= square
+    series += _C3
+    series *= square
+    series += _ONE
+    z *= _TWO
+    series *= z
+    result = square  # no longer needed
+    np.copyto(result, exponent, casting="unsafe")
+    result *= _LN2
+    result += series
+    # the result has no sign yet, so the sign bit of x is copysign, at a third of its time
+    bits = result.view(np.int32)
+    np.bitwise_and(x.view(np.int32), _SIGN_BIT, out=exponent)
+    bits |= exponent
+    return result
+
+
 def signed_log(x: F32, inverse_scale: F32 | np.float32) -> F32:
     """Return ``sign(x) * ln(1 + |x| * inverse_scale)``.
 
@@ -39,31 +91,7 @@ def signed_log(x: F32, inverse_scale: F32 | np.float32) -> F32:
 
     Source: ``ln u = e ln 2 + 2 atanh((m - 1) / (m + 1))`` with ``u = m * 2^e`` and ``m`` in [sqrt(1/2), sqrt(2)).
     """
-    u: F32 = np.abs(x)
-    u *= inverse_scale
-    u += _ONE
-    exponent = u.view(np.int32) - _SQRT_HALF_BITS
-    exponent >>= 23
-    mantissa: F32 = (u.view(np.int32) - (exponent << 23)).view(np.float32)
-    z: F32 = mantissa - _ONE
-    mantissa += _ONE
-    z /= mantissa
-    square = z * z
-    series = square * _C7
-    series += _C5
-    series *= square
-    series += _C3
-    series *= square
-    series += _ONE
-    z *= _TWO
-    series *= z
-    result: F32 = exponent.astype(np.float32)
-    result *= _LN2
-    result += series
-    # the result has no sign yet, so the sign bit of x is copysign, at a third of its time
-    bits = result.view(np.int32)
-    bits |= x.view(np.int32) & _SIGN_BIT
-    return result
+    return _signed_log(x, inverse_scale, _Work())
 
 
 @dataclass(frozen=True)
@@ -85,7 +113,8 @@ class SignedLog:
             raise ValueError(
                 f"signed_log: {len(self.columns)} columns and scales {self.scale}, expected one positive scale a column"
             )
-        object.__setattr__(self, "_inverse", (_ONE / np.asarray(self.scale, np.float32)).astype(np.float32))
+        inverse = _ONE / np.asarray(self.scale, np.float32)
+        object.__setattr__(self, "_inverse", inverse.astype(np.float32)[:, None])
 
     @property
     def memory_samples(self) -> int:
@@ -93,5 +122,6 @@ class SignedLog:
         return 0
 
     def apply(self, x: F32, state: Any) -> tuple[F32, Any]:
-        """Return ``slog(x)`` of ``[..., T, len(columns)]`` and the untouched state."""
-        return signed_log(x, self._inverse), state  # type: ignore[attr-defined]
+        """Return ``slog(x)`` of ``[..., len(columns), T]``, valid until the next call, and ``state``: buffers alone."""
+        work = state or _Work()
+        return _signed_log(x, self._inverse, work), work  # type: ignore[attr-defined]
