@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_export.graph import Quantization, Range
+from firmware_export.graph import DType, Quantization, Range
 
 INT8_MIN, INT8_MAX = -128, 127
 BIAS_LIMIT = 2**30  # half of int32, the other half is for the products
@@ -30,6 +30,23 @@ def activation_quantization(seen: Range) -> Quantization:
     scale = float(np.float32(scale))
     zero_point = min(max(round(INT8_MIN - seen.low / scale), INT8_MIN), INT8_MAX)
     return Quantization((scale,), zero_point)
+
+
+def to_integers(x: NDArray[np.float32], quant: Quantization, dtype: DType = "int8") -> NDArray[Any]:
+    """Return activations as integers of one scale: to nearest, halves to even, as the device rounds its input."""
+    limits = np.iinfo(dtype)
+    q = np.rint(x * (np.float32(1) / np.float32(quant.scale))) + np.float32(quant.zero_point)
+    integers: NDArray[Any] = np.clip(q, limits.min, limits.max).astype(dtype)
+    return integers
+
+
+def to_real(integers: NDArray[Any], quant: Quantization) -> NDArray[np.float32]:
+    """Return what integers stand for, one scale for all or one an entry of the quantization's axis."""
+    column = [1] * integers.ndim
+    if quant.axis is not None:
+        column[quant.axis] = -1
+    scales = np.asarray(quant.scales, np.float32).reshape(column)
+    return (integers.astype(np.float32) - np.float32(quant.zero_point)) * scales
 
 
 def quantize_weight(

@@ -40,11 +40,12 @@ def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
     for start in range(0, len(windows), BATCH):
         values: dict[str, Array] = {input_name: windows[start : start + BATCH]}
         for node in graph.nodes:
-            values[node.output] = _run_node(graph, node, values)
+            values[node.output] = run_node(graph, node, values)
         yield values
 
 
-def _run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:
+def run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:
+    """Return a node's output for these activations, in the precision of the graph. Raises as :func:`run`."""
     op = op_of(node)
     operands = [graph.values[name] for name in node.inputs]
     inputs = [values[v.name] if v.data is None else v.data for v in operands]

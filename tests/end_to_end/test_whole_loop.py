@@ -76,6 +76,19 @@ def test_same_run_exports_the_same_bytes(demo, tmp_path):
     assert Bundle.open(tmp_path / "model.edgehar").sha256 == Bundle.open(demo / "model.edgehar").sha256
 
 
+def test_sensitivity_of_every_layer(demo, tmp_path, capsys):
+    words = ["sensitivity", str(demo), "--windows", "200"]
+    chart, data = tmp_path / "layers.png", tmp_path / "layers.json"
+    assert cli.main([*words, "--out", str(chart), "--json", str(data)]) == 0
+    found = json.loads(data.read_text())
+    assert found["windows"] == 200 and len(found["layers"]) >= 6
+    assert found["layers"][0]["name"] in capsys.readouterr().out
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert cli.main([*words, "--recipe", "float32"]) == 1
+    assert "makes no integers" in capsys.readouterr().err
+    assert cli.main(["sensitivity", str(tmp_path)]) == 2
+
+
 def test_slim_bundle_still_knows_its_baseline(demo, tmp_path):
     assert cli.main(["export", str(demo / "run"), "--slim", "--out", str(tmp_path / "slim.edgehar")]) == 0
     bundle = Bundle.open(tmp_path / "slim.edgehar")
