@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
 from firmware_export.graph import Graph, Shape, Value, assemble
-from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes
+from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes, slicing
 from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SERIES, Axes, Reading, Tensor, name_of
 
 READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
@@ -23,6 +23,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Div": arithmetic.read_div,
     "Dropout": shapes.read_identity,
     "Flatten": shapes.read_flatten,
+    "Gather": slicing.read_gather,
     "Gemm": dense.read_gemm,
     "GlobalAveragePool": pooling.read_global_average_pool,
     "GlobalMaxPool": pooling.read_global_max_pool,
@@ -34,6 +35,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "ReduceMean": pooling.read_reduce_mean,
     "Relu": arithmetic.read_relu,
     "Reshape": shapes.read_reshape,
+    "Slice": slicing.read_slice,
     "Softmax": arithmetic.read_softmax,
     "Squeeze": shapes.read_squeeze,
     "Sub": arithmetic.read_sub,

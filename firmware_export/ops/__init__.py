@@ -10,6 +10,7 @@ from firmware_export.ops.add import ADD
 from firmware_export.ops.average_pool1d import AVERAGE_POOL1D
 from firmware_export.ops.batch_norm import BATCH_NORM
 from firmware_export.ops.conv1d import CONV1D
+from firmware_export.ops.crop1d import CROP1D
 from firmware_export.ops.dense import DENSE
 from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
 from firmware_export.ops.max_pool1d import MAX_POOL1D
@@ -23,6 +24,7 @@ OPS: Mapping[str, Op] = {
     "average_pool1d": AVERAGE_POOL1D,
     "batch_norm": BATCH_NORM,
     "conv1d": CONV1D,
+    "crop1d": CROP1D,
     "dense": DENSE,
     "depthwise_conv1d": DEPTHWISE_CONV1D,
     "max_pool1d": MAX_POOL1D,

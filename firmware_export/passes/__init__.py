@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from firmware_export.graph import Graph
+from firmware_export.passes.crop_padding import crop_padding
 from firmware_export.passes.fold_batch_norm import fold_batch_norm
 from firmware_export.passes.fuse_relu import fuse_relu
 from firmware_export.passes.relu_before_max_pool import relu_before_max_pool
@@ -19,6 +20,7 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: Mapping[str, Pass] = {
     "remove_identity": remove_identity,
+    "crop_padding": crop_padding,
     "fold_batch_norm": fold_batch_norm,
     "relu_before_max_pool": relu_before_max_pool,
     "fuse_relu": fuse_relu,

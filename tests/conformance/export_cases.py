@@ -17,6 +17,7 @@ from firmware_export.ops import OPS
 from firmware_export.ops.add import Add
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
@@ -73,6 +74,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         conv((1, 12, 6), 9, kernel=3, groups=3, activation=RELU),
         conv((1, 7, 130), 3, kernel=9, padding=(4, 4)),  # 1170 products: beyond float32's exact sums
         conv((1, 6, 1), 1, kernel=1),
+    ),
+    "crop1d": (
+        Case("crop1d", Crop1d(4, 5), ((1, 9, 3),)),
+        Case("crop1d", Crop1d(0, 7), ((1, 9, 5),)),
+        Case("crop1d", Crop1d(8, 1), ((1, 9, 4),)),
     ),
     "dense": (
         Case("dense", Dense(), ((1, 12), (5, 12))),

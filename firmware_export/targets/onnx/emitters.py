@@ -12,6 +12,7 @@ from edgehar.errors import ExportError
 from firmware_export.graph import Attrs, Node
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs
@@ -65,6 +66,14 @@ def _emit_conv(writer: Writer, node: Node, attrs: Conv1d | DepthwiseConv1d, weig
         group=groups,
     )
     writer.result(node.output, real, attrs.activation)
+
+
+def emit_crop1d(writer: Writer, node: Node) -> None:
+    """Slice of the last axis."""
+    attrs = _attrs(node, Crop1d)
+    ends = {"starts": attrs.start, "ends": attrs.start + attrs.length, "axes": 2}
+    steering = [writer.initializer(f"{node.output}/{name}", np.asarray([i], np.int64)) for name, i in ends.items()]
+    writer.result(node.output, writer.node("Slice", [writer.real(node.inputs[0]), *steering], f"{node.output}/crop"))
 
 
 def emit_dense(writer: Writer, node: Node) -> None:
@@ -135,6 +144,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
     "average_pool1d": emit_average_pool1d,
     "conv1d": emit_conv1d,
+    "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
     "max_pool1d": emit_max_pool1d,

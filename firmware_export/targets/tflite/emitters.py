@@ -11,6 +11,7 @@ from edgehar.errors import ExportError, UnsupportedOpError
 from firmware_export.graph import Attrs, Node
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
@@ -63,6 +64,15 @@ def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
     bias = writer.constant(node.inputs[2], (outputs,), axis=0)
     inputs, results = [x, weight, bias], [writer.tensor(node.output)]
     writer.operator(_CODE.DEPTHWISE_CONV_2D, inputs, results, (_KIND.DepthwiseConv2DOptions, options))
+
+
+def emit_crop1d(writer: Writer, node: Node) -> None:
+    """SLICE along W."""
+    attrs = _attrs(node, Crop1d)
+    x, y = writer.tensor(node.inputs[0]), writer.tensor(node.output)
+    begin = writer.numbers(f"{node.output}/begin", (0, 0, attrs.start, 0))
+    size = writer.numbers(f"{node.output}/size", writer.shape(y))
+    writer.operator(_CODE.SLICE, [x, begin, size], [y], (_KIND.SliceOptions, schema.SliceOptionsT()))
 
 
 def emit_dense(writer: Writer, node: Node) -> None:
@@ -169,6 +179,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
     "average_pool1d": emit_average_pool1d,
     "conv1d": emit_conv1d,
+    "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
     "max_pool1d": emit_max_pool1d,

@@ -37,6 +37,7 @@ VERSIONS = {
     schema.BuiltinOperator.RELU: (1, 2),
     schema.BuiltinOperator.RELU6: (1, 2),
     schema.BuiltinOperator.RESHAPE: (1, 1),
+    schema.BuiltinOperator.SLICE: (1, 2),
     schema.BuiltinOperator.SOFTMAX: (1, 2),
 }
 
