@@ -95,7 +95,7 @@ def convert(
     quantized: Graph | None = None
     if chosen.integers:
         with _timed(timings, "calibrate"):
-            calibrated = run_passes(calibrate(float_graph, calibration), RANGE_PASSES)
+            calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
             quantized = quantize(calibrated)
     sources = Sources(onnx, float_graph, quantized, metadata or {})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgehar.errors import UsageError
+from firmware_export.calibration import RangeRule
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,16 @@ class Recipe:
 
     name: str  # as the user writes it
     integers: bool  # weights and activations int8, biases and sums int32; else float32 throughout
+    ranges: RangeRule = RangeRule.MIN_MAX  # of activations; without integers there are none
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "static_wi8_ai8": Recipe("static_wi8_ai8", integers=True),
-    "float32": Recipe("float32", integers=False),
-}
+_ALL = (
+    Recipe("static_wi8_ai8", integers=True),
+    Recipe("static_wi8_ai8_percentile", integers=True, ranges=RangeRule.PERCENTILE),
+    Recipe("static_wi8_ai8_mse", integers=True, ranges=RangeRule.MSE),
+    Recipe("float32", integers=False),
+)
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 
 
 def recipe_named(name: str) -> Recipe:
