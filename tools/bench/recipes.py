@@ -1,0 +1,113 @@
+"""Ways to choose the integers of one trained network, side by side on its held-out windows.
+
+    python tools/bench/recipes.py RUN... [--json FILE]
+
+Every rule for the ranges, each with the mean over time as AVERAGE_POOL_2D (which keeps its input's scale) and as a
+depthwise convolution of equal weights (which has a scale of its own). Agreement is with the float network.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgehar.cli.export import plan_from_run
+from edgehar.files import write_json
+from edgehar.signal import sliding_windows, window_labels
+from edgehar.training.run_folder import open_run
+from firmware_export.affine import to_integers, to_real
+from firmware_export.calibration import RangeRule, calibrate
+from firmware_export.graph import Graph, Value, assemble
+from firmware_export.onnx_reader import read_onnx
+from firmware_export.ops import node_macs
+from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.passes import PASSES, RANGE_PASSES, run_passes
+from firmware_export.quantize import quantize
+from firmware_export.reference import run
+from firmware_export.targets.onnx import write_qdq
+from firmware_export.targets.tflite import write_tflite
+from firmware_export.verify import Candidate, run_litert_default, run_onnxruntime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    results = []
+    for path in args.runs:
+        plan = plan_from_run(open_run(path), "bench", targets=["tflite"], recipe="static_wi8_ai8", slim=True)
+        features = [plan.front_end.run(item.recording.samples) for item in plan.held_out]
+        windows = np.concatenate([sliding_windows(x, plan.window, plan.hop) for x in features])
+        truth = np.concatenate([window_labels(item.labels, plan.window, plan.hop) for item in plan.held_out])
+        pooled = run_passes(read_onnx(plan.onnx), PASSES)
+        for mean, graph in {"pool": pooled, "depthwise": mean_as_depthwise(pooled)}.items():
+            for rule in RangeRule:
+                quantized = quantize(run_passes(calibrate(graph, plan.calibration, rule), RANGE_PASSES))
+                row = {"run": path.name, "mean": mean, "ranges": str(rule)}
+                results.append(row | measure(graph, quantized, windows, truth))
+                print("  ".join(str(value) for value in results[-1].values()), flush=True)
+    print("\n| ranges | mean | " + " | ".join(FIGURES) + " |")
+    print("|---|---|" + "---|" * len(FIGURES))
+    for mean in ("pool", "depthwise"):
+        for rule in RangeRule:
+            rows = [r for r in results if (r["mean"], r["ranges"]) == (mean, str(rule))]
+            cells = [" / ".join(form.format(r[key]) for r in rows) for key, form in FIGURES.items()]
+            print(f"| {rule} | {mean} | " + " | ".join(cells) + " |")
+    if args.json:
+        write_json(args.json, results)
+
+
+FIGURES = {
+    "agreement": "{:.2%}",
+    "accuracy": "{:.2%}",
+    "logits_db": "{:.1f}",
+    "xnnpack_lsb": "{}",
+    "xnnpack_same_label": "{:.2%}",
+    "onnxruntime_lsb": "{}",
+    "onnxruntime_same_label": "{:.2%}",
+    "bytes": "{:,}",
+    "macs": "{:,}",
+}
+
+
+def mean_as_depthwise(graph: Graph) -> Graph:
+    """Return the graph with each average pool over all time as a depthwise convolution of equal weights."""
+    nodes, new = [], list(graph.values.values())
+    for node in graph.nodes:
+        if not isinstance(node.attrs, AveragePool1d) or node.attrs.kernel != graph.values[node.inputs[0]].shape[1]:
+            nodes.append(node)
+            continue
+        length, channels = graph.values[node.inputs[0]].shape[1:]
+        weight = np.full((length, channels), 1 / length, np.float32)
+        new.append(Value(f"{node.output}/weight", weight.shape, data=weight))
+        new.append(Value(f"{node.output}/bias", (channels,), data=np.zeros(channels, np.float32)))
+        inputs = (*node.inputs, f"{node.output}/weight", f"{node.output}/bias")
+        nodes.append(replace(node, op="depthwise_conv1d", inputs=inputs, attrs=DepthwiseConv1d(kernel=length)))
+    return assemble(graph.inputs, graph.outputs, nodes, new)
+
+
+def measure(graph: Graph, quantized: Graph, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    source, sink = (quantized.values[name] for name in (*quantized.inputs, *quantized.outputs))
+    integers = to_integers(windows, source.quantization)
+    (expected,), (found,) = run(graph, windows), run(quantized, integers)
+    error = to_real(found, sink.quantization) - expected
+    labels, known = found.argmax(axis=1), truth >= 0
+    candidate = Candidate(quantized, write_tflite(quantized, {}), write_qdq(quantized))
+    row = {
+        "windows": len(windows),
+        "agreement": float(np.mean(labels == expected.argmax(axis=1))),
+        "accuracy": float(np.mean(labels[known] == truth[known])),
+        "logits_db": float(10 * np.log10(np.square(expected).sum() / np.square(error).sum())),
+    }
+    for name, engine in {"xnnpack": run_litert_default, "onnxruntime": run_onnxruntime}.items():
+        (other,) = engine(candidate, integers)
+        row[f"{name}_lsb"] = int(np.abs(other.astype(int) - found).max())
+        row[f"{name}_same_label"] = float(np.mean(other.argmax(axis=1) == labels))
+    return row | {"bytes": len(candidate.tflite), "macs": sum(node_macs(graph, node) for node in graph.nodes)}
+
+
+if __name__ == "__main__":
+    main()
