@@ -14,11 +14,12 @@ from edgehar.errors import ExportError
 from edgehar.signal import QuantParams
 from firmware_export.calibration import calibrate
 from firmware_export.graph import Graph
+from firmware_export.hybrid import quantize_weights
 from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.passes import PASSES, RANGE_PASSES, run_passes
 from firmware_export.quantize import quantize
-from firmware_export.recipes import recipe_named
+from firmware_export.recipes import Precision, recipe_named
 from firmware_export.targets import TARGETS
 from firmware_export.targets.target import Sources
 
@@ -31,7 +32,8 @@ class Converted:
         recipe: name of the recipe.
         files: contents by file name (``model_f32.onnx``, ``model_i8.tflite``, ...).
         float_graph: after the passes.
-        quantized_graph: the integers that every file holds; None under a float recipe.
+        quantized_graph: the integers that every file holds; None under ``float32`` and ``dynamic_wi8``.
+        hybrid_graph: what ``model_w8.tflite`` holds; None under other recipes than ``dynamic_wi8``.
         macs: multiply-accumulates of one window.
         parameters: weights and biases.
         timings_s: seconds spent in each stage.
@@ -41,6 +43,7 @@ class Converted:
     files: Mapping[str, bytes]
     float_graph: Graph
     quantized_graph: Graph | None
+    hybrid_graph: Graph | None
     macs: int
     parameters: int
     timings_s: Mapping[str, float]
@@ -53,7 +56,10 @@ class Converted:
             ExportError: the recipe has none.
         """
         if self.quantized_graph is None:
-            raise ExportError(f"recipe {self.recipe!r} makes no integers; convert with static_wi8_ai8")
+            raise ExportError(
+                f"recipe {self.recipe!r} makes no integers: its files take float32 windows, a bundle's engines take "
+                "int8; choose static_wi8_ai8 for a bundle"
+            )
         return self.quantized_graph
 
     @property
@@ -93,12 +99,16 @@ def convert(
     with _timed(timings, "passes"):
         float_graph = run_passes(graph, PASSES)
     quantized: Graph | None = None
-    if chosen.integers:
+    hybrid: Graph | None = None
+    if chosen.precision is Precision.DYNAMIC_WI8:
+        with _timed(timings, "quantize"):
+            hybrid = quantize_weights(float_graph)
+    if chosen.precision is Precision.STATIC_WI8_AI8:
         with _timed(timings, "calibrate"):
             calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
             quantized = quantize(calibrated)
-    sources = Sources(onnx, float_graph, quantized, metadata or {})
+    sources = Sources(onnx, float_graph, quantized, hybrid, metadata or {})
     files: dict[str, bytes] = {}
     for name, target in TARGETS.items():
         with _timed(timings, f"write_{name}"):
@@ -108,6 +118,7 @@ def convert(
         files=files,
         float_graph=float_graph,
         quantized_graph=quantized,
+        hybrid_graph=hybrid,
         macs=sum(node_macs(float_graph, node) for node in float_graph.nodes),
         parameters=float_graph.parameters,
         timings_s=timings,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from edgehar.errors import UsageError
 from firmware_export.calibration import RangeRule
+
+
+class Precision(StrEnum):
+    """Of weights and activations; names as in the recipes."""
+
+    FLOAT32 = "float32"
+    DYNAMIC_WI8 = "dynamic_wi8"  # weights int8, activations float32, rounded to int8 inside LiteRT's kernels
+    STATIC_WI8_AI8 = "static_wi8_ai8"  # weights and activations int8, biases and sums int32
 
 
 @dataclass(frozen=True)
@@ -14,15 +23,16 @@ class Recipe:
     """One precision of a whole network."""
 
     name: str  # as the user writes it
-    integers: bool  # weights and activations int8, biases and sums int32; else float32 throughout
-    ranges: RangeRule = RangeRule.MIN_MAX  # of activations; without integers there are none
+    precision: Precision
+    ranges: RangeRule = RangeRule.MIN_MAX  # of integer activations
 
 
 _ALL = (
-    Recipe("static_wi8_ai8", integers=True),
-    Recipe("static_wi8_ai8_percentile", integers=True, ranges=RangeRule.PERCENTILE),
-    Recipe("static_wi8_ai8_mse", integers=True, ranges=RangeRule.MSE),
-    Recipe("float32", integers=False),
+    Recipe("static_wi8_ai8", Precision.STATIC_WI8_AI8),
+    Recipe("static_wi8_ai8_percentile", Precision.STATIC_WI8_AI8, RangeRule.PERCENTILE),
+    Recipe("static_wi8_ai8_mse", Precision.STATIC_WI8_AI8, RangeRule.MSE),
+    Recipe("dynamic_wi8", Precision.DYNAMIC_WI8),
+    Recipe("float32", Precision.FLOAT32),
 )
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 

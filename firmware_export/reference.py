@@ -30,18 +30,28 @@ def run(graph: Graph, windows: Array) -> tuple[Array, ...]:
 
 def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
     """Yield all activations by name, a batch of windows at a time. Raises as :func:`run`."""
+    check_windows(graph, windows)
     (input_name,) = graph.inputs
-    expected = graph.values[input_name]
-    if windows.shape[1:] != expected.shape[1:] or windows.dtype != np.dtype(expected.dtype) or len(windows) == 0:
-        raise UsageError(
-            f"windows are {windows.dtype}{list(windows.shape)}, the graph's input {input_name!r} takes "
-            f"{expected.dtype}[N, {', '.join(map(str, expected.shape[1:]))}] with N >= 1"
-        )
     for start in range(0, len(windows), BATCH):
         values: dict[str, Array] = {input_name: windows[start : start + BATCH]}
         for node in graph.nodes:
             values[node.output] = run_node(graph, node, values)
         yield values
+
+
+def check_windows(graph: Graph, windows: Array) -> None:
+    """Check that windows are of the graph's input shape and type.
+
+    Raises:
+        UsageError: they are not, or there is none.
+    """
+    (name,) = graph.inputs
+    expected = graph.values[name]
+    if windows.shape[1:] != expected.shape[1:] or windows.dtype != np.dtype(expected.dtype) or len(windows) == 0:
+        raise UsageError(
+            f"windows are {windows.dtype}{list(windows.shape)}, the graph's input {name!r} takes "
+            f"{expected.dtype}[N, {', '.join(map(str, expected.shape[1:]))}] with N >= 1"
+        )
 
 
 def run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:

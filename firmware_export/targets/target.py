@@ -17,12 +17,14 @@ class Sources:
         onnx: the float interchange file.
         float_graph: after the passes.
         quantized_graph: the integers, None under a float recipe.
+        hybrid_graph: float with int8 weights, None under other recipes than dynamic ones.
         metadata: named bytes that go inside files with room for them.
     """
 
     onnx: bytes
     float_graph: Graph
     quantized_graph: Graph | None
+    hybrid_graph: Graph | None
     metadata: Mapping[str, bytes]
 
 

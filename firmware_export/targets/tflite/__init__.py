@@ -34,8 +34,10 @@ def write_tflite(graph: Graph, metadata: Mapping[str, bytes]) -> bytes:
 
 
 def files(sources: Sources) -> dict[str, bytes]:
-    """Return ``model_f32.tflite`` and, under an integer recipe, ``model_i8.tflite``."""
+    """Return ``model_f32.tflite`` and the recipe's ``model_i8.tflite`` or ``model_w8.tflite`` (int8 weights only)."""
     written = {"model_f32.tflite": write_tflite(sources.float_graph, sources.metadata)}
     if sources.quantized_graph is not None:
         written["model_i8.tflite"] = write_tflite(sources.quantized_graph, sources.metadata)
+    if sources.hybrid_graph is not None:
+        written["model_w8.tflite"] = write_tflite(sources.hybrid_graph, sources.metadata)
     return written

@@ -40,6 +40,7 @@ VERSIONS = {
     schema.BuiltinOperator.SLICE: (1, 2),
     schema.BuiltinOperator.SOFTMAX: (1, 2),
 }
+HYBRID_VERSIONS = {schema.BuiltinOperator.CONV_2D: 5, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 6}  # int8 weights
 
 
 def inner_shape(shape: Shape) -> Shape:
@@ -145,7 +146,9 @@ class Writer:
         subgraph.tensors, subgraph.operators = self._tensors, self._operators
         model = schema.ModelT()
         model.version, model.description = SCHEMA_VERSION, "edgehar"
-        model.operatorCodes = [_operator_code(code, VERSIONS[code][self.integers]) for code in self._codes]
+        hybrid = HYBRID_VERSIONS if any(v.dtype == "int8" for v in self.graph.values.values()) else {}
+        versions = {code: row[1] if self.integers else hybrid.get(code, row[0]) for code, row in VERSIONS.items()}
+        model.operatorCodes = [_operator_code(code, versions[code]) for code in self._codes]
         model.subgraphs = [subgraph]
         model.metadata = [self._metadata(name, data) for name, data in metadata.items()]
         model.buffers = self._buffers
