@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from firmware_export.graph import DType, Quantization, Range
 
 INT8_MIN, INT8_MAX = -128, 127
+INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 BIAS_LIMIT = 2**30  # half of int32, the other half is for the products
 SMALLEST_CHANNEL = 2.0**-16  # of the largest channel's scale: XNNPACK refuses rescaling factors below 2^-32
 SMALLEST_STEP = 2.0**-20  # of an activation that calibration saw only at 0
@@ -30,6 +31,17 @@ def activation_quantization(seen: Range) -> Quantization:
     scale = float(np.float32(scale))
     zero_point = min(max(round(INT8_MIN - seen.low / scale), INT8_MIN), INT8_MAX)
     return Quantization((scale,), zero_point)
+
+
+def cell_quantization(seen: Range) -> Quantization:
+    """Return the int16 scale ``2^-k`` of an LSTM's cell state, 9 <= k <= 15, the finest that covers a range.
+
+    Outside of these k LiteRT computes garbage without an error; at 2^-9 cells saturate at ±64, where tanh has long
+    been 1.
+    """
+    largest = max(-seen.low, seen.high)
+    k = next((k for k in range(15, 9, -1) if largest <= INT16_MAX * 2.0**-k), 9)
+    return Quantization((2.0**-k,))
 
 
 def to_integers(x: NDArray[np.float32], quant: Quantization, dtype: DType = "int8") -> NDArray[Any]:
@@ -129,8 +141,17 @@ def rescale(accumulator: NDArray[Any], real: NDArray[np.float64] | float) -> NDA
     Source: TFLite ``MultiplyByQuantizedMultiplier``. Accumulators are below 2^31 in size; the left shift of
     factors above 1 must not overflow 32 bits, which holds for ``|accumulator * factor| < 2^31``.
     """
-    pairs = np.asarray([fixed_point(float(r)) for r in np.atleast_1d(real)], np.int64)
-    multiplier, shift = pairs[:, 0], pairs[:, 1]
+    return rescale_by(accumulator, fixed_points(real))
+
+
+def fixed_points(real: NDArray[np.float64] | float) -> NDArray[np.int64]:
+    """Return ``[2, K]``: :func:`fixed_point` of each factor, for :func:`rescale_by`."""
+    return np.asarray([fixed_point(float(r)) for r in np.atleast_1d(real)], np.int64).T
+
+
+def rescale_by(accumulator: NDArray[Any], factors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return :func:`rescale` of factors worked out before: a recurrent network rescales at every step."""
+    multiplier, shift = factors
     a = accumulator.astype(np.int64)
     if (shift > 0).any():
         a <<= np.maximum(shift, 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgehar.errors import ExportError
 
 Shape = tuple[int, ...]
-DType = Literal["float32", "int8", "int32"]
+DType = Literal["float32", "int8", "int16", "int32"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,11 @@ class Attrs:
 
 @dataclass(frozen=True)
 class Node:
-    """One operation: ``op`` is a key of ``OPS``, inputs and outputs name values."""
+    """One operation: ``op`` is a key of ``OPS``, inputs and outputs name values.
+
+    Outputs after the first are states that an op keeps inside (an ``lstm``'s cells): ranges and scales are theirs,
+    no other node reads them.
+    """
 
     op: str
     name: str
@@ -112,9 +116,8 @@ class Node:
 
     @property
     def output(self) -> str:
-        """The output of a node that has one."""
-        (name,) = self.outputs
-        return name
+        """The output that other nodes read."""
+        return self.outputs[0]
 
 
 @dataclass(frozen=True, eq=False)

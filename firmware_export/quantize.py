@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import ExportError, UnsupportedOpError
 from edgehar.signal import QuantParams
-from firmware_export.affine import activation_quantization, quantize_bias, quantize_weight, smallest_weight_scale
+from firmware_export.affine import (
+    activation_quantization,
+    cell_quantization,
+    quantize_bias,
+    quantize_weight,
+    smallest_weight_scale,
+)
 from firmware_export.graph import Graph, Node, Quantization, Value, assemble
 from firmware_export.ops import op_of
 from firmware_export.ops.op import Bias, Weight
@@ -38,6 +45,8 @@ def quantize(graph: Graph) -> Graph:
 
 def _activation(graph: Graph, value: Value) -> Value:
     producer = graph.producer(value.name)
+    if producer is not None and value.name != producer.output and value.range is not None:
+        return replace(value, dtype="int16", quant=cell_quantization(value.range), range=None)
     fixed = op_of(producer).output_scale if producer is not None else None
     if isinstance(fixed, QuantParams):
         quant = Quantization((fixed.scale,), fixed.zero_point)
@@ -55,10 +64,16 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
     """
     names, made = list(node.inputs), []
     x = values[node.inputs[0]].quantization
-    for index, role in enumerate(op_of(node).operands):
+    operands = op_of(node).operands
+    with_bias = {role.of for role in operands if isinstance(role, Bias)}
+    for index, role in enumerate(operands):
+        if isinstance(role, Weight) and index not in with_bias:
+            weight_q, weight_quant = quantize_weight(_data(graph, node, index), role.axis, np.zeros(1))
+            names[index] = _own_name(graph, node, names[index])
+            made.append(Value(names[index], weight_q.shape, "int8", weight_quant, weight_q))
         if not isinstance(role, Bias):
             continue
-        weight_role = op_of(node).operands[role.of]
+        weight_role = operands[role.of]
         if not isinstance(weight_role, Weight):
             raise ExportError(f"op {node.op!r}: the bias at operand {index} belongs to no weight")
         weight, bias = _data(graph, node, role.of), _data(graph, node, index)

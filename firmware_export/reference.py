@@ -35,7 +35,7 @@ def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
     for start in range(0, len(windows), BATCH):
         values: dict[str, Array] = {input_name: windows[start : start + BATCH]}
         for node in graph.nodes:
-            values[node.output] = run_node(graph, node, values)
+            values.update(_run(graph, node, values))
         yield values
 
 
@@ -56,12 +56,20 @@ def check_windows(graph: Graph, windows: Array) -> None:
 
 def run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:
     """Return a node's output for these activations, in the precision of the graph. Raises as :func:`run`."""
+    return _run(graph, node, values)[node.output]
+
+
+def _run(graph: Graph, node: Node, values: dict[str, Array]) -> dict[str, Array]:
+    """Return the node's output and the states behind it, by name."""
     op = op_of(node)
     operands = [graph.values[name] for name in node.inputs]
     inputs = [values[v.name] if v.data is None else v.data for v in operands]
-    output = graph.values[node.output]
+    output, *states = (graph.values[name] for name in node.outputs)
     if output.dtype == "float32":
-        return op.float32(node.attrs, inputs)
-    if op.int8 is None:
+        result = op.float32(node.attrs, inputs)
+    elif op.int8 is not None:
+        quants = [v.quantization for v in (*operands, *states)]
+        result = op.int8(node.attrs, inputs, quants, output.quantization)
+    else:
         raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) has no int8 form; a pass should have removed it")
-    return op.int8(node.attrs, inputs, [v.quantization for v in operands], output.quantization)
+    return dict(zip(node.outputs, result if isinstance(result, tuple) else (result,), strict=True))

@@ -11,7 +11,8 @@ import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
 from firmware_export.graph import Graph, Shape, Value, assemble
-from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, shapes, slicing
+from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, recurrent, shapes, slicing
+from firmware_export.onnx_reader.constants import fold_constants, is_folded
 from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SERIES, Axes, Reading, Tensor, name_of
 
 READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
@@ -19,6 +20,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "AveragePool": pooling.read_average_pool,
     "BatchNormalization": arithmetic.read_batch_normalization,
     "Clip": arithmetic.read_clip,
+    "Concat": recurrent.read_concat,
     "Conv": convolution.read_conv,
     "Div": arithmetic.read_div,
     "Dropout": shapes.read_identity,
@@ -28,6 +30,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "GlobalAveragePool": pooling.read_global_average_pool,
     "GlobalMaxPool": pooling.read_global_max_pool,
     "Identity": shapes.read_identity,
+    "LSTM": recurrent.read_lstm,
     "MatMul": dense.read_matmul,
     "MaxPool": pooling.read_max_pool,
     "Mul": arithmetic.read_mul,
@@ -54,7 +57,8 @@ def read_onnx(data: bytes) -> Graph:
         UnsupportedOpError: an operator, or a setting of one, is not known; names operator, node and place.
     """
     model = _load(data)
-    nodes = [node for node in model.graph if node.op_type != "Constant"]
+    fold_constants(model.graph)
+    nodes = [node for node in model.graph if not is_folded(node)]
     reading = Reading(count=len(nodes))
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
     for value in inputs:

@@ -22,6 +22,7 @@ Axes = tuple[int | None, ...]
 ROWS: Axes = (0, 1)  # [N, K]
 SERIES: Axes = (0, 1, 2)  # [N, T, C] in the file too
 CHANNELS_FIRST: Axes = (0, 2, 1)  # the file means [N, C, T]
+SPLIT = -1  # the file has our last axis as two; this is the first of them
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,21 @@ class Tensor:
         shape: of our value.
         axes: for each axis in the file, ours; None is an axis of length 1 that only the file has.
         steps: T of a flattened series whose numbers the file has as ``C * T`` and we as ``T * C``; 1 otherwise.
+        split: length of the axis ``SPLIT`` (directions of an LSTM, before the file merges them with its units).
     """
 
     name: str
     shape: Shape
     axes: Axes
     steps: int = 1
+    split: int = 1
 
     @property
     def onnx_shape(self) -> Shape:
         """The shape that the file means."""
-        return tuple(1 if axis is None else self.shape[axis] for axis in self.axes)
+        lengths: dict[int | None, int] = {None: 1, SPLIT: self.split, **dict(enumerate(self.shape))}
+        lengths[len(self.shape) - 1] //= self.split
+        return tuple(lengths[axis] for axis in self.axes)
 
     @property
     def in_our_order(self) -> bool:
@@ -80,7 +85,16 @@ class Reading:
         )
 
     def tensor(self, node: ir.Node, index: int) -> Tensor:
-        """Return an input that is computed while running."""
+        """Return an input that is computed while running, its directions merged."""
+        found = self.unmerged(node, index)
+        if found.split > 1:
+            raise self.refuse(
+                node, f"input {index} {list(found.onnx_shape)} has the directions of an LSTM apart; merge them first"
+            )
+        return found
+
+    def unmerged(self, node: ir.Node, index: int) -> Tensor:
+        """Return an input that is computed while running, as the file has it."""
         value = node.inputs[index] if index < len(node.inputs) else None
         if value is None or value.name not in self.tensors:
             raise self.refuse(node, f"input {index} is a constant or missing, expected an activation")
@@ -129,17 +143,21 @@ class Reading:
         axes: Axes,
         *,
         output: str | None = None,
+        states: Sequence[str] = (),
         steps: int = 1,
     ) -> Tensor:
-        """Append a node of our graph; its output becomes that of the ONNX node unless it is named otherwise."""
+        """Append a node of our graph; its output becomes that of the ONNX node unless it is named otherwise.
+
+        ``states`` name further outputs, of the output's shape.
+        """
         onnx_name = name_of(node.outputs[0])
         name = output or onnx_name
         try:
             shape = OPS[op].shape(attrs, [self.values[i].shape for i in inputs])
         except (ExportError, ValueError) as error:
             raise self.refuse(node, str(error)) from None
-        self.values[name] = Value(name, shape)
-        self.nodes.append(Node(op, f"{node.name or onnx_name}", tuple(inputs), (name,), attrs))
+        self.values.update((each, Value(each, shape)) for each in (name, *states))
+        self.nodes.append(Node(op, f"{node.name or onnx_name}", tuple(inputs), (name, *states), attrs))
         tensor = Tensor(name, shape, axes, steps)
         if output is None:
             self.tensors[onnx_name] = tensor

@@ -9,7 +9,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from firmware_export.graph import Shape
-from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, Reading, Tensor, attribute
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SPLIT, Reading, Tensor, attribute
 from firmware_export.ops.reshape import Reshape
 
 
@@ -20,7 +20,7 @@ def read_identity(reading: Reading, node: ir.Node) -> None:
 
 def read_transpose(reading: Reading, node: ir.Node) -> None:
     """Any permutation; whoever reads the result decides whether it can."""
-    x = reading.tensor(node, 0)
+    x = reading.unmerged(node, 0)
     perm = attribute(node, "perm", tuple(reversed(range(len(x.axes)))))
     if x.steps > 1 and tuple(perm) != tuple(range(len(x.axes))):
         raise reading.refuse(node, f"permutation {perm} of a flattened series {list(x.onnx_shape)}")
@@ -38,7 +38,7 @@ def read_flatten(reading: Reading, node: ir.Node) -> None:
 
 def read_reshape(reading: Reading, node: ir.Node) -> None:
     """To a constant shape; 0 keeps an axis (unless ``allowzero``), -1 is worked out."""
-    x = reading.tensor(node, 0)
+    x = reading.unmerged(node, 0)
     target = [int(d) for d in reading.required(node, 1)]
     if not attribute(node, "allowzero", 0):
         target = [x.onnx_shape[i] if d == 0 else d for i, d in enumerate(target)]
@@ -91,9 +91,18 @@ def _axes(reading: Reading, node: ir.Node) -> tuple[int, ...]:
 
 def _reshape(reading: Reading, node: ir.Node, x: Tensor, target: Shape) -> None:
     """Append a reshape from the shape of ``x`` in the file to ``target`` there."""
+    x = _merged(x)
     if target == x.onnx_shape:
         reading.alias(node, x)
         return
+    ours = replace(x, axes=tuple(axis for axis in x.axes if axis is not None))
+    if target == ours.onnx_shape and ours.split == 1:
+        reading.alias(node, ours)
+        return
+    if x.split > 1:
+        raise reading.refuse(
+            node, f"reshape of {list(x.onnx_shape)} to {list(target)}, expected the directions merged with the units"
+        )
     if math.prod(target) != math.prod(x.shape) or target[0] != 1 or len(target) not in (2, 3):
         raise reading.refuse(
             node, f"reshape of {list(x.onnx_shape)} to {list(target)}, expected batch 1 and [N, K] or [N, T, C]"
@@ -106,3 +115,12 @@ def _reshape(reading: Reading, node: ir.Node, x: Tensor, target: Shape) -> None:
         raise reading.refuse(
             node, f"reshape of {list(x.onnx_shape)} to {list(target)} would move numbers between axes; flatten it"
         )
+
+
+def _merged(x: Tensor) -> Tensor:
+    """Return the tensor with ``SPLIT`` and the axis after it as one, if that is our last axis."""
+    last = len(x.shape) - 1
+    for i, pair in enumerate(zip(x.axes, x.axes[1:], strict=False)):
+        if pair == (SPLIT, last):
+            return replace(x, axes=(*x.axes[:i], *x.axes[i + 1 :]), split=1)
+    return x

@@ -37,6 +37,9 @@ def read_gather(reading: Reading, node: ir.Node) -> None:
     """One step of time by a constant index, the axis dropped: ``x[:, :, -1]``."""
     x, indices = reading.tensor(node, 0), reading.required(node, 1)
     axis = int(attribute(node, "axis", 0)) % len(x.axes)
+    if x.axes[axis] is None and indices.ndim == 0:
+        drop_axes(reading, node, x, {axis})
+        return
     _along_time(reading, node, x, axis)
     if indices.ndim != 0:
         raise reading.refuse(node, f"indices of shape {list(indices.shape)} are not supported, expected one number")

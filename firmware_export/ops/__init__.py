@@ -9,27 +9,33 @@ from firmware_export.graph import Graph, Node
 from firmware_export.ops.add import ADD
 from firmware_export.ops.average_pool1d import AVERAGE_POOL1D
 from firmware_export.ops.batch_norm import BATCH_NORM
+from firmware_export.ops.concat import CONCAT
 from firmware_export.ops.conv1d import CONV1D
 from firmware_export.ops.crop1d import CROP1D
 from firmware_export.ops.dense import DENSE
 from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
+from firmware_export.ops.lstm import LSTM
 from firmware_export.ops.max_pool1d import MAX_POOL1D
 from firmware_export.ops.op import Op
 from firmware_export.ops.relu import RELU
 from firmware_export.ops.reshape import RESHAPE
+from firmware_export.ops.reverse import REVERSE
 from firmware_export.ops.softmax import SOFTMAX
 
 OPS: Mapping[str, Op] = {
     "add": ADD,
     "average_pool1d": AVERAGE_POOL1D,
     "batch_norm": BATCH_NORM,
+    "concat": CONCAT,
     "conv1d": CONV1D,
     "crop1d": CROP1D,
     "dense": DENSE,
     "depthwise_conv1d": DEPTHWISE_CONV1D,
+    "lstm": LSTM,
     "max_pool1d": MAX_POOL1D,
     "relu": RELU,
     "reshape": RESHAPE,
+    "reverse": REVERSE,
     "softmax": SOFTMAX,
 }
 
@@ -50,3 +56,8 @@ def node_macs(graph: Graph, node: Node) -> int:
     """Return the multiply-accumulates of a node for one window."""
     shapes = [graph.values[name].shape for name in node.inputs]
     return op_of(node).macs(node.attrs, shapes, graph.values[node.output].shape)
+
+
+def is_stateful(graph: Graph) -> bool:
+    """Return whether interpreters keep state between windows, which they must then reset before each."""
+    return any(op_of(node).stateful for node in graph.nodes)

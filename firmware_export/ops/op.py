@@ -15,6 +15,7 @@ from firmware_export.affine import INT8_MAX, INT8_MIN
 from firmware_export.graph import Attrs, Quantization, Shape
 
 Array = NDArray[Any]
+Outputs = Array | tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,20 @@ class Op:
         output_scale: rule for the output, or the numbers that the int8 specification fixes.
         shape: from the attributes and input shapes to the output shape.
         macs: multiply-accumulates of one window, from the attributes, input shapes and output shape.
-        float32: reference, batched: activations are ``[N, ...]`` float32.
-        int8: reference, batched, from the attributes, inputs, their quantizations and that of the output; equals
-            TFLite's reference kernel bit for bit. None for an op that a pass removes before quantization.
+        float32: reference, batched: activations are ``[N, ...]`` float32. A tuple of outputs where there are several.
+        int8: reference, batched, from the attributes, inputs, their quantizations (then those of the outputs after
+            the first) and that of the output; equals TFLite's reference kernel bit for bit. None for an op that a
+            pass removes before quantization.
+        stateful: the interpreter's kernel keeps state between windows, which must be reset before each.
     """
 
     operands: tuple[Activation | Weight | Bias, ...]
     output_scale: OutputScale | QuantParams
     shape: Callable[[Any, Sequence[Shape]], Shape]
     macs: Callable[[Any, Sequence[Shape], Shape], int]
-    float32: Callable[[Any, Sequence[Array]], Array]
-    int8: Callable[[Any, Sequence[Array], Sequence[Quantization], Quantization], Array] | None
+    float32: Callable[[Any, Sequence[Array]], Outputs]
+    int8: Callable[[Any, Sequence[Array], Sequence[Quantization], Quantization], Outputs] | None
+    stateful: bool = False
 
 
 class FusedActivation(StrEnum):

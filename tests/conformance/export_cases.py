@@ -16,14 +16,17 @@ from firmware_export.graph import Attrs, Graph, Node, Quantization, Shape, Value
 from firmware_export.ops import OPS
 from firmware_export.ops.add import Add
 from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.concat import Concat
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.lstm import Lstm
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import Activation, Bias, FusedActivation, OutputScale, Weight
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
+from firmware_export.ops.reverse import Reverse
 from firmware_export.ops.softmax import Softmax
 
 RELU, RELU6 = FusedActivation.RELU, FusedActivation.RELU6
@@ -51,6 +54,10 @@ def depthwise(shape: Shape, **settings: object) -> Case:
     return Case("depthwise_conv1d", attrs, (shape, (attrs.kernel, shape[2] * attrs.multiplier)))
 
 
+def lstm(shape: Shape, units: int) -> Case:
+    return Case("lstm", Lstm(), (shape, *[(units, shape[2])] * 4, *[(units, units)] * 4))
+
+
 CASES: Mapping[str, tuple[Case, ...]] = {
     "add": (
         Case("add", Add(), ((1, 9, 5), (1, 9, 5))),
@@ -61,6 +68,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("average_pool1d", AveragePool1d(13, 13), ((1, 13, 6),)),
         Case("average_pool1d", AveragePool1d(4, 3), ((1, 17, 3),)),
         Case("average_pool1d", AveragePool1d(5, 1), ((1, 5, 1),)),
+    ),
+    "concat": (
+        Case("concat", Concat(), ((1, 9, 3), (1, 9, 5))),
+        Case("concat", Concat(), ((1, 4), (1, 2), (1, 7))),
+        Case("concat", Concat(), ((1, 5, 2),) * 10),
     ),
     "conv1d": (
         conv((1, 16, 3), 4, kernel=5),
@@ -93,6 +105,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         depthwise((1, 11, 3), kernel=3, multiplier=4),
         depthwise((1, 9, 7), kernel=1),
     ),
+    "lstm": (
+        lstm((1, 12, 5), 6),
+        lstm((1, 40, 9), 16),
+        lstm((1, 1, 3), 1),
+    ),
     "max_pool1d": (
         Case("max_pool1d", MaxPool1d(16, 2), ((1, 49, 8),)),
         Case("max_pool1d", MaxPool1d(2, 2), ((1, 9, 3),)),
@@ -107,6 +124,10 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("reshape", Reshape((1, 3, 4)), ((1, 12),)),
         Case("reshape", Reshape((1, 6, 2)), ((1, 4, 3),)),
     ),
+    "reverse": (
+        Case("reverse", Reverse(), ((1, 9, 3),)),
+        Case("reverse", Reverse(), ((1, 2, 5),)),
+    ),
     "softmax": (
         Case("softmax", Softmax(), ((1, 6),)),
         Case("softmax", Softmax(), ((1, 2),)),
@@ -115,12 +136,19 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 }
 
 
+def roles(case: Case) -> list[Activation | Weight | Bias]:
+    """Role of each operand; the only one of a ``concat`` stands for all of its inputs."""
+    operands = list(OPS[case.op].operands)
+    return operands * len(case.shapes) if case.op == "concat" else operands
+
+
 def float_graph(case: Case, seed: int) -> Graph:
     """The op over random float operands; activations of an op with two are the same graph input scaled apart."""
     rng = np.random.default_rng(seed)
-    values, names = [], []
+    values: list[Value] = []
+    names: list[str] = []
     operands = iter(case.shapes)
-    for index, role in enumerate(OPS[case.op].operands):
+    for index, role in enumerate(roles(case)):
         name = f"in{index}"
         names.append(name)
         if isinstance(role, Activation):
@@ -128,14 +156,14 @@ def float_graph(case: Case, seed: int) -> Graph:
             continue
         if isinstance(role, Weight):
             data = rng.normal(size=next(operands)).astype(np.float32)
-            channels = data.shape[role.axis or 0]
         elif isinstance(role, Bias):
-            data = rng.normal(size=channels).astype(np.float32)
+            data = rng.normal(size=_channels(case, values, role)).astype(np.float32)
         values.append(Value(name, data.shape, data=data))
     shape = OPS[case.op].shape(case.attrs, [v.shape for v in values])
-    node = Node(case.op, "node", tuple(names), ("out",), case.attrs)
+    states = [Value("cell", shape)] if case.op == "lstm" else []
+    node = Node(case.op, "node", tuple(names), ("out", *(v.name for v in states)), case.attrs)
     inputs = [v.name for v in values if v.data is None]
-    return assemble(inputs, ["out"], [node], [*values, Value("out", shape)])
+    return assemble(inputs, ["out"], [node], [*values, Value("out", shape), *states])
 
 
 def int8_graph(case: Case, seed: int) -> Graph:
@@ -144,25 +172,40 @@ def int8_graph(case: Case, seed: int) -> Graph:
     op = OPS[case.op]
     values: list[Value] = []
     operands = iter(case.shapes)
-    for index, role in enumerate(op.operands):
+    for index, role in enumerate(roles(case)):
         name = f"in{index}"
         if isinstance(role, Activation):
             quant = Quantization((_f32(rng.uniform(0.002, 0.2)),), int(rng.integers(-128, 128)))
+            if values and op.output_scale is OutputScale.SAME_AS_INPUT:
+                quant = values[0].quantization
             values.append(Value(name, next(operands), "int8", quant))
         elif isinstance(role, Weight):
             weight = rng.integers(-127, 128, next(operands)).astype(np.int8)
-            channels = weight.shape[role.axis or 0]
-            scales = 2.0 ** rng.uniform(-12, -6, channels)
+            scales = 2.0 ** rng.uniform(-12, -6, 1 if role.axis is None else weight.shape[role.axis])
+            if case.op == "lstm":  # gates of a few units: fed back through large weights, one step grows without limit
+                largest = 128 * values[0].quantization.scale if index < 5 else 1.0
+                scales = rng.uniform(1, 3, 1) / (largest * np.abs(weight).sum(axis=1).mean())
             weight_quant = Quantization(tuple(_f32(s) for s in scales), 0, role.axis)
             values.append(Value(name, weight.shape, "int8", weight_quant, weight))
         elif isinstance(role, Bias):
-            bias = rng.integers(-(2**13), 2**13, channels).astype(np.int32)
-            bias_scales = tuple(_f32(values[0].quantization.scale * s) for s in weight_quant.scales)
-            values.append(Value(name, bias.shape, "int32", Quantization(bias_scales, 0, 0), bias))
+            bias = rng.integers(-(2**13), 2**13, _channels(case, values, role)).astype(np.int32)
+            of = values[role.of].quantization
+            bias_scales = tuple(_f32(values[0].quantization.scale * s) for s in of.scales)
+            bias_quant = Quantization(bias_scales, 0, None if of.axis is None else 0)
+            values.append(Value(name, bias.shape, "int32", bias_quant, bias))
     shape = op.shape(case.attrs, [v.shape for v in values])
-    values.append(Value("out", shape, "int8", _output_quant(case, values, rng)))
-    node = Node(case.op, "node", tuple(f"in{i}" for i in range(len(op.operands))), ("out",), case.attrs)
-    return assemble([v.name for v in values[:-1] if v.data is None], ["out"], [node], values)
+    outputs = [Value("out", shape, "int8", _output_quant(case, values, rng))]
+    if case.op == "lstm":
+        outputs.append(Value("cell", shape, "int16", Quantization((2.0 ** -int(rng.integers(9, 12)),))))
+    inputs = tuple(v.name for v in values)
+    node = Node(case.op, "node", inputs, tuple(v.name for v in outputs), case.attrs)
+    return assemble([v.name for v in values if v.data is None], ["out"], [node], [*values, *outputs])
+
+
+def _channels(case: Case, values: list[Value], bias: Bias) -> int:
+    weight = roles(case)[bias.of]
+    assert isinstance(weight, Weight)
+    return values[bias.of].shape[weight.axis or 0]
 
 
 def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> Quantization:
@@ -173,6 +216,8 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
         return values[0].quantization
     if case.op == "add":
         scale = max(v.quantization.scale for v in values) * rng.uniform(0.3, 2)
+    elif case.op == "lstm":
+        return Quantization((_f32(2.1 / 255),), int(rng.integers(-6, 6)))  # hidden states are in -1..1
     else:
         weight = values[1]
         assert weight.data is not None

@@ -17,6 +17,7 @@ from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs
 from firmware_export.ops.reshape import Reshape
+from firmware_export.targets.onnx.recurrent import emit_concat, emit_lstm, emit_reverse
 from firmware_export.targets.onnx.writer import Writer
 
 A = TypeVar("A", bound=Attrs)
@@ -143,12 +144,15 @@ def emit_reshape(writer: Writer, node: Node) -> None:
 EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
     "average_pool1d": emit_average_pool1d,
+    "concat": emit_concat,
     "conv1d": emit_conv1d,
     "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
+    "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
     "relu": emit_relu,
     "reshape": emit_reshape,
+    "reverse": emit_reverse,
     "softmax": emit_softmax,
 }

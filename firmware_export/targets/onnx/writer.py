@@ -26,6 +26,7 @@ class Writer:
         self._nodes: list[Any] = []
         self._initializers: list[Any] = []
         self._real: dict[str, str] = {}
+        self._stored: dict[str, NDArray[Any]] = {}
         for name in graph.inputs:
             inner = self._transposed(name, f"{name}/nct") if len(graph.values[name].shape) == 3 else name
             self._real[name] = self._dequantized(inner, graph.values[name].quantization)
@@ -37,12 +38,17 @@ class Writer:
 
     def initializer(self, name: str, data: NDArray[Any]) -> str:
         """Add a constant; return its name."""
+        self._stored[name] = np.asarray(data)
         self._initializers.append(numpy_helper.from_array(np.asarray(data, order="C"), name))
         return name
 
     def real(self, name: str) -> str:
         """Return the real-valued tensor of an activation, ``[1, C, T]`` for a series."""
         return self._real[name]
+
+    def dequantized_constant(self, name: str, data: NDArray[Any], quant: Quantization) -> str:
+        """Add integers that are no value of the graph; return their real-valued tensor."""
+        return self._dequantized(self.initializer(name, data), quant)
 
     def real_constant(self, name: str, data: NDArray[Any], axis: int | None) -> str:
         """Return the real-valued tensor of a constant whose integers are ``data``, scales along ``axis``."""
@@ -85,12 +91,9 @@ class Writer:
         scale = self.initializer(
             f"{name}/scale/{len(self._initializers)}", scales if quant.axis is not None else scales[0]
         )
-        dtype = np.int32 if self._is_bias(name) else np.int8
+        dtype = self._stored[name].dtype if name in self._stored else np.int8
         zeros = np.full(scales.shape if quant.axis is not None else (), quant.zero_point, dtype)
         return scale, self.initializer(f"{name}/zero_point/{len(self._initializers)}", zeros)
-
-    def _is_bias(self, name: str) -> bool:
-        return name in self.graph.values and self.graph.values[name].dtype == "int32"
 
     def _dequantized(self, name: str, quant: Quantization) -> str:
         axis = {} if quant.axis is None else {"axis": quant.axis}

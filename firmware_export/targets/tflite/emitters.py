@@ -16,6 +16,7 @@ from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
 from firmware_export.ops.window1d import same_padding
+from firmware_export.targets.tflite.recurrent import emit_concat, emit_lstm, emit_reverse
 from firmware_export.targets.tflite.writer import Writer, inner_shape
 
 A = TypeVar("A", bound=Attrs)
@@ -178,12 +179,15 @@ def _padded_input(writer: Writer, node: Node, attrs: Conv1d | DepthwiseConv1d) -
 EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
     "average_pool1d": emit_average_pool1d,
+    "concat": emit_concat,
     "conv1d": emit_conv1d,
     "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
+    "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
     "relu": emit_relu,
     "reshape": emit_reshape,
+    "reverse": emit_reverse,
     "softmax": emit_softmax,
 }

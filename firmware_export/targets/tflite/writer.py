@@ -7,20 +7,21 @@ and each carries the version in which its int8 form appeared, so that readers fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from firmware_export.graph import Graph, Quantization, Shape
+from firmware_export.graph import DType, Graph, Quantization, Shape
 
 ALIGNMENT = 16
 SCHEMA_VERSION = 3
 _TYPES = {
     "float32": schema.TensorType.FLOAT32,
     "int8": schema.TensorType.INT8,
+    "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
 }
 _LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last value says "see builtin_code"
@@ -30,6 +31,7 @@ VERSIONS = {
     # (float32, int8), from TFLite's op_version.cc
     schema.BuiltinOperator.ADD: (1, 2),
     schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2),
+    schema.BuiltinOperator.CONCATENATION: (1, 2),
     schema.BuiltinOperator.CONV_2D: (1, 3),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3),
     schema.BuiltinOperator.MAX_POOL_2D: (1, 2),
@@ -37,8 +39,10 @@ VERSIONS = {
     schema.BuiltinOperator.RELU: (1, 2),
     schema.BuiltinOperator.RELU6: (1, 2),
     schema.BuiltinOperator.RESHAPE: (1, 1),
+    schema.BuiltinOperator.REVERSE_V2: (1, 1),
     schema.BuiltinOperator.SLICE: (1, 2),
     schema.BuiltinOperator.SOFTMAX: (1, 2),
+    schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1),
 }
 HYBRID_VERSIONS = {schema.BuiltinOperator.CONV_2D: 5, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 6}  # int8 weights
 
@@ -65,7 +69,11 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
 
 
 class Writer:
-    """One file in the making. Tensors are added when an emitter first asks for them."""
+    """One file in the making. Tensors are added when an emitter first asks for them.
+
+    An activation has up to two forms: *inner*, four axes, for convolutions and pools, and *plain*, in the graph's own
+    shape, for the ends of the network and for LSTMs. Who asks for the form that is not there gets it by a RESHAPE.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -73,17 +81,38 @@ class Writer:
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
         self._codes: dict[int, int] = {}  # operator to its place in the file's list
-        self._index: dict[str, int] = {}
-        self._public = {name: self._add_public(name) for name in graph.inputs}
+        self._index: dict[str, int] = {}  # inner forms and constants
+        self._plain: dict[str, int] = {}
+        self._public = [self.plain(name) for name in graph.inputs]
         self.integers = graph.values[graph.inputs[0]].dtype != "float32"
 
     def tensor(self, name: str) -> int:
-        """Return the index of an activation's tensor."""
+        """Return the index of an activation's inner form."""
         if name not in self._index:
-            value = self.graph.values[name]
-            label = f"{name}/inner" if name in self.graph.outputs else name
-            self._index[name] = self._add_tensor(label, inner_shape(value.shape), value.dtype, value.quant, None)
+            label = f"{name}/inner" if name in self.graph.outputs or name in self._plain else name
+            self._index[name] = self.scratch(label, inner_shape(self.graph.values[name].shape), name)
+            if name in self._plain:
+                self.reshape(self._plain[name], self._index[name])
         return self._index[name]
+
+    def plain(self, name: str) -> int:
+        """Return the index of an activation's plain form."""
+        if name not in self._plain:
+            label = f"{name}/plain" if name in self._index and name not in self.graph.outputs else name
+            self._plain[name] = self.scratch(label, self.graph.values[name].shape, name)
+            if name in self._index:
+                self.reshape(self._index[name], self._plain[name])
+        return self._plain[name]
+
+    def is_plain(self, name: str) -> bool:
+        """Return whether an activation has its plain form and no other."""
+        return name in self._plain and name not in self._index
+
+    def variable(self, name: str, shape: Shape, dtype: DType, quant: Quantization | None) -> int:
+        """Return the index of a state tensor, which keeps its numbers between invocations until it is reset."""
+        index = self._add_tensor(name, shape, dtype, quant, None)
+        self._tensors[index].isVariable = True
+        return index
 
     def shape(self, tensor: int) -> Shape:
         """Return the shape of a tensor in the file."""
@@ -115,19 +144,29 @@ class Writer:
         value = self.graph.values[like]
         return self._add_tensor(name, shape, value.dtype, value.quant, None)
 
-    def operator(self, code: int, inputs: list[int], outputs: list[int], options: tuple[int, Any]) -> None:
+    def operator(
+        self,
+        code: int,
+        inputs: list[int],
+        outputs: list[int],
+        options: tuple[int, Any],
+        intermediates: Sequence[int] = (),
+    ) -> None:
         """Append an operator.
 
         Args:
             code: a ``schema.BuiltinOperator``.
-            inputs: tensor indices.
+            inputs: tensor indices, -1 for one that is left out.
             outputs: tensor indices.
             options: a ``schema.BuiltinOptions`` and the table of that kind (NONE and None).
+            intermediates: tensors that tell the kernel the scales of numbers inside it.
         """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault(code, len(self._codes))
         operator.inputs, operator.outputs = inputs, outputs
         operator.builtinOptionsType, operator.builtinOptions = options
+        if intermediates:
+            operator.intermediates = list(intermediates)
         self._operators.append(operator)
 
     def reshape(self, source: int, target: int) -> None:
@@ -141,8 +180,8 @@ class Writer:
         """Return the file."""
         subgraph = schema.SubGraphT()
         subgraph.name = "main"
-        subgraph.inputs = [self._public[name] for name in self.graph.inputs]
-        subgraph.outputs = [self._public_output(name) for name in self.graph.outputs]
+        subgraph.inputs = self._public
+        subgraph.outputs = [self.plain(name) for name in self.graph.outputs]
         subgraph.tensors, subgraph.operators = self._tensors, self._operators
         model = schema.ModelT()
         model.version, model.description = SCHEMA_VERSION, "edgehar"
@@ -155,21 +194,6 @@ class Writer:
         builder = flatbuffers.Builder(sum(len(b.data or b"") for b in self._buffers) + 4096)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
-
-    def _add_public(self, name: str) -> int:
-        """Add a graph input under its own shape, and one RESHAPE to the inner shape."""
-        value = self.graph.values[name]
-        public = self._add_tensor(name, value.shape, value.dtype, value.quant, None)
-        self._index[name] = self.scratch(f"{name}/inner", inner_shape(value.shape), name)
-        self.reshape(public, self._index[name])
-        return public
-
-    def _public_output(self, name: str) -> int:
-        """Add a graph output under its own shape, and one RESHAPE from the inner shape."""
-        inner = self.tensor(name)
-        public = self.scratch(name, self.graph.values[name].shape, name)
-        self.reshape(inner, public)
-        return public
 
     def _add_tensor(self, name: str, shape: Shape, dtype: str, quant: Quantization | None, data: Any) -> int:
         tensor = schema.TensorT()

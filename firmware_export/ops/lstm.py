@@ -1,0 +1,193 @@
+"""``lstm``: one layer in one direction over a whole series, states starting from zero.
+
+Operands: x ``[N, T, I]``, input weights ``[H, I]`` of the gates i, f, c, o, recurrent weights ``[H, H]`` of the same,
+biases ``[H]`` of the same. Outputs: hidden states ``[N, T, H]`` and, for calibration and scale alone, the cell states
+``[N, T, H]``.
+
+Source of the float form: Hochreiter and Schmidhuber 1997 with forget gates, as torch.nn.LSTM states it. Source of the
+int8 arithmetic: TFLite Micro's UNIDIRECTIONAL_SEQUENCE_LSTM: gates are Q3.12 before and Q0.15 after their
+nonlinearity, which is interpolated in a table of 256 sigmoids; cells are int16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_export.affine import INT16_MAX, INT16_MIN, fixed_points, rescale_by, to_int8
+from firmware_export.graph import Attrs, Quantization, Shape
+from firmware_export.ops.conv1d import exact_dtype
+from firmware_export.ops.op import Activation, Array, Bias, Op, OutputScale, Weight
+
+GATES = ("i", "f", "c", "o")
+INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES = slice(1, 5), slice(5, 9), slice(9, 13)
+
+GATE_FRACTION = 12  # bits of Q3.12
+NONLINEAR_SCALE = 2.0**-15  # of Q0.15
+SIGMOID_STEPS = 24  # table entries a unit of x
+
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lstm(Attrs):
+    """There is nothing to set: shapes tell the sizes, ``reverse`` before and after makes the other direction."""
+
+
+def shape(_attrs: Lstm, inputs: Sequence[Shape]) -> Shape:
+    """Return ``(1, T, H)``, of both outputs.
+
+    Raises:
+        ValueError: the input is no series of as many channels as the weights have.
+    """
+    if len(inputs[0]) != 3 or inputs[0][2] != inputs[1][1]:
+        raise ValueError(f"an LSTM over {list(inputs[0])} with input weights {list(inputs[1])}, expected [1, T, I]")
+    return inputs[0][0], inputs[0][1], inputs[1][0]
+
+
+def macs(_attrs: Lstm, inputs: Sequence[Shape], output: Shape) -> int:
+    """Return one product a weight and step."""
+    return output[1] * sum(int(np.prod(weight)) for weight in inputs[1:9])
+
+
+def float32(_attrs: Lstm, inputs: Sequence[Array]) -> tuple[Array, Array]:
+    """Return hidden and cell states in float32."""
+    weight, recurrent, bias = (np.concatenate(inputs[part]) for part in (INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES))
+    driven = inputs[0] @ weight.T + bias
+    n, steps, width = driven.shape
+    hidden, cells = (np.zeros((n, steps, width // 4), np.float32) for _ in range(2))
+    h, c = hidden[:, 0], cells[:, 0]
+    for t in range(steps):
+        i, f, g, o = np.split(driven[:, t] + h @ recurrent.T, 4, axis=1)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        hidden[:, t], cells[:, t] = h, c
+    return hidden, cells
+
+
+def _sigmoid(x: Array) -> Array:
+    half = x.dtype.type(0.5)
+    y: Array = half + half * np.tanh(half * x)  # no overflow at either end
+    return y
+
+
+def int8(
+    _attrs: Lstm, inputs: Sequence[Array], quants: Sequence[Quantization], output: Quantization
+) -> tuple[Array, Array]:
+    """Return hidden states in int8 and cell states in int16."""
+    x, cell_scale = inputs[0], quants[-1].scale
+    driven = _gate_inputs(x, inputs[INPUT_WEIGHTS], quants[0], quants[INPUT_WEIGHTS], inputs[BIASES])
+    recurrent = np.concatenate(inputs[RECURRENT_WEIGHTS])
+    dtype = exact_dtype(recurrent.shape[1])
+    weight = np.ascontiguousarray(recurrent.T, dtype)
+    offset = -output.zero_point * recurrent.astype(np.int64).sum(axis=1)
+    recurrent_factors = _gate_factors(output, quants[RECURRENT_WEIGHTS], recurrent.shape[1])
+    keep, admit, emit = (
+        fixed_points(NONLINEAR_SCALE * scale)
+        for scale in (1.0, NONLINEAR_SCALE / cell_scale, NONLINEAR_SCALE / output.scale)
+    )
+    sigmoid, tanh, cell_tanh = _sigmoid_table(), _tanh_table(GATE_FRACTION), _tanh_table(_fraction_bits(cell_scale))
+
+    n, steps, width = driven.shape
+    hidden = np.empty((n, steps, width // 4), np.int8)
+    cells = np.empty((n, steps, width // 4), np.int16)
+    h, c = np.full((n, width // 4), output.zero_point, np.int8), np.zeros((n, width // 4), np.int64)
+    for t in range(steps):
+        fed_back = (h.astype(dtype) @ weight).astype(np.int64) + offset
+        gates = _to_int16(driven[:, t] + _to_int16(rescale_by(fed_back, recurrent_factors)))
+        i, f, g, o = np.split(gates - INT16_MIN, 4, axis=1)
+        kept = _to_int16(rescale_by(sigmoid[f] * c, keep))
+        c = _to_int16(kept + _to_int16(rescale_by(sigmoid[i] * tanh[g], admit)))
+        h = to_int8(rescale_by(cell_tanh[c - INT16_MIN] * sigmoid[o], emit), output.zero_point)
+        hidden[:, t], cells[:, t] = h, c
+    return hidden, cells
+
+
+def _gate_inputs(
+    x: Array, weights: Sequence[Array], x_quant: Quantization, quants: Sequence[Quantization], biases: Sequence[Array]
+) -> I64:
+    """Return what the input adds to each gate at every step, ``[N, T, 4 H]`` in Q3.12."""
+    weight, bias = np.concatenate(weights), np.concatenate(biases)
+    dtype = exact_dtype(weight.shape[1])
+    total = (x.astype(dtype) @ weight.astype(dtype).T).astype(np.int64)
+    total += bias - x_quant.zero_point * weight.astype(np.int64).sum(axis=1)
+    return _to_int16(rescale_by(total, _gate_factors(x_quant, quants, len(weights[0]))))
+
+
+def _gate_factors(x: Quantization, weights: Sequence[Quantization], units: int) -> I64:
+    return np.repeat(fixed_points(np.asarray([x.scale * w.scale * 2**GATE_FRACTION for w in weights])), units, axis=1)
+
+
+def _to_int16(a: I64) -> I64:
+    return np.clip(a, INT16_MIN, INT16_MAX, out=a)
+
+
+def _fraction_bits(scale: float) -> int:
+    return -int(np.log2(scale))
+
+
+@cache
+def _sigmoids() -> I64:
+    """Return TFLite's table: sigmoid(k / 24) in Q0.16 for k in 0..255.
+
+    An entry lies above the function by half of what the chords to its neighbours miss in their middles, so that
+    interpolation errs to both sides; the last one is the largest uint16.
+    """
+
+    def sigmoid(k: NDArray[np.float64]) -> NDArray[np.float64]:
+        y: NDArray[np.float64] = 2.0**16 / (1 + np.exp(-k / SIGMOID_STEPS))
+        return y
+
+    k = np.arange(256.0)
+    missed = [sigmoid(k + side / 2) - (sigmoid(k) + sigmoid(k + side)) / 2 for side in (-1, 1)]
+    table = np.rint(sigmoid(k) + (missed[0] + missed[1]) / 4).astype(np.int64)
+    table[-1] = 2**16 - 1
+    return table
+
+
+def _interpolated(size: I64, bits: int, saturated: int) -> I64:
+    """Return the table at ``size / 2^bits`` for ``size`` >= 0, with ``bits`` more fraction bits."""
+    table, whole = _sigmoids(), size >> bits
+    low = table[np.minimum(whole, 254)]
+    high = table[np.minimum(whole, 254) + 1]
+    return np.where(whole >= 255, saturated, (low << bits) + (size & (2**bits - 1)) * (high - low))
+
+
+@cache
+def _sigmoid_table() -> I64:
+    """Return the sigmoid in Q0.15 of every Q3.12, from -2^15. Source: TFLite ``reference_integer_ops::Logistic``."""
+    x = 3 * np.arange(INT16_MIN, INT16_MAX + 1, dtype=np.int64)  # 24 entries a unit are 3 * 2^12 over 2^9
+    y = _interpolated(np.abs(x), 9, INT16_MAX << 10)
+    return np.where(x >= 0, y + 2**9, 2**25 - y + 2**9 - 1) >> 10
+
+
+@cache
+def _tanh_table(fraction: int) -> I64:
+    """Return tanh in Q0.15 of every int16 with this many fraction bits. Source: TFLite ``reference_integer_ops::Tanh``.
+
+    tanh(x) = 2 sigmoid(2x) - 1.
+    """
+    x = 3 * np.arange(INT16_MIN, INT16_MAX + 1, dtype=np.int64)
+    shift = fraction - GATE_FRACTION
+    x = x << -shift if shift <= 0 else (x + (1 << shift >> 1)) >> shift
+    y = _interpolated(np.abs(x), 8, (2**16 - 1) << 8)
+    return np.where(x >= 0, y - 2**23 + 2**7, -y + 2**23 + 2**7 - 1) >> 8
+
+
+LSTM = Op(
+    operands=(
+        Activation(),
+        *(Weight(axis=None) for _ in range(8)),
+        *(Bias(of=gate) for gate in (1, 2, 3, 4)),
+    ),
+    output_scale=OutputScale.CALIBRATED,
+    shape=shape,
+    macs=macs,
+    float32=float32,
+    int8=int8,
+    stateful=True,
+)
