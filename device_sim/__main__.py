@@ -88,7 +88,8 @@ def _run(options: argparse.Namespace) -> int:
     result = simulate(bundle, recordings, options.engine, realtime=options.realtime)
     check = None
     if not options.recordings and result.traces and len(result.traces[0].outputs):
-        check = check_golden(bundle, options.engine, result.traces[0].outputs)
+        trace = result.traces[0]
+        check = check_golden(bundle, options.engine, trace.outputs, [head.outputs for head in trace.others])
     if options.json is not None:
         write_summary(options.json, result)
     print("\n".join(_table(result, check)))
@@ -109,6 +110,7 @@ def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
         f"speed       {summary['realtime_factor']:.1f} x real time ({summary['clock']} clock), deadline misses "
         f"{summary['deadline_misses']} (sample period), {summary['deadline_misses_hop']} (hop)",
         *_score_lines(summary),
+        *_head_lines(summary),
         *_golden_lines(check),
         "",
         f"{'latency µs':12}{'p50':>10}{'p90':>10}{'p99':>10}{'p99.9':>10}{'max':>10}{'count':>10}",
@@ -136,6 +138,20 @@ def _score_lines(summary: dict[str, Any]) -> list[str]:
         f"baseline    {100 * baseline['accuracy']:.2f} %  full precision on {baseline['device']}; drop "
         f"{summary['accuracy_drop_points']:+.2f} points, agreement {100 * summary['agreement']:.2f} %",
     ]
+
+
+def _head_lines(summary: dict[str, Any]) -> list[str]:
+    """One line a head, where there are several."""
+    heads = summary["heads"]
+    if len(heads) < 2:
+        return []
+    lines = []
+    for head in heads:
+        figures = [(head["accuracy"], "accuracy"), (head["macro_f1"], "macro-F1"), (head["agreement"], "agreement")]
+        words = "  ".join(f"{name} {100 * value:.2f} %" for value, name in figures if value is not None)
+        title = f"head        {head['name']} ({head['kind']})"
+        lines.append(f"{title}  {words or 'no known answer'}  ({head['windows']} windows)")
+    return lines
 
 
 def _golden_lines(check: GoldenCheck | None) -> list[str]:

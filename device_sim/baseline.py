@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.decisions import make_smoothing, softmax
-from device_sim.sources import GOLDEN, golden_arrays, golden_recording
+from device_sim.sources import GOLDEN, golden_arrays, golden_recording, stream_of
 from edgehar.bundle import Bundle, DecisionSpec
 from edgehar.errors import BundleError
+from edgehar.heads import decide
 
 BASELINE_JSON = "baseline.json"
 BASELINE_NPZ = "baseline.npz"
@@ -28,6 +30,7 @@ class Baseline:
         logits: ``[N, K]`` float32 of each recording that has them.
         decision: smoothing of the device, which the baseline gets too: the drop is quantization alone.
         classes: K.
+        others: answers ``[N, W]`` of each recording, of each head after the first.
     """
 
     device: str
@@ -35,6 +38,7 @@ class Baseline:
     logits: dict[str, NDArray[np.float32]]
     decision: DecisionSpec
     classes: int
+    others: tuple[dict[str, NDArray[np.integer[Any]]], ...] = ()
 
     def decisions(self, recording: str, windows: int) -> NDArray[np.int16] | None:
         """Return labels ``[windows]`` of the first windows of ``recording``; None if it was not in the held-out set.
@@ -49,6 +53,11 @@ class Baseline:
         logits = self.logits.get(recording)
         probabilities = np.eye(self.classes)[labels[:windows]] if logits is None else softmax(logits[:windows])
         return make_smoothing(self.decision).update(probabilities)[0]
+
+    def answers(self, head: int, recording: str, windows: int) -> NDArray[np.int16] | None:
+        """Return answers ``[windows, W]`` of a head after the first (1, 2, ...), None where there are none."""
+        found = self.others[head - 1].get(recording)
+        return None if found is None or len(found) < windows else found[:windows].astype(np.int16)
 
 
 def read_baseline(bundle: Bundle) -> Baseline | None:
@@ -79,10 +88,27 @@ def read_baseline(bundle: Bundle) -> Baseline | None:
                 f"{bundle.path / BASELINE_NPZ}: logits/{name} has shape {logits[name].shape}, expected "
                 f"{(len(array), classes)}; export the model again"
             )
+    others = tuple(_answers(bundle, arrays, i) for i in range(1, len(bundle.manifest.heads)))
     if GOLDEN in files:
-        name, stream = golden_recording(bundle).name, golden_arrays(bundle)["stream_logits"]
-        labels[name], logits[name] = stream.argmax(axis=1), stream
-    return Baseline(device, labels, logits, bundle.manifest.decision, classes)
+        name, golden = golden_recording(bundle).name, golden_arrays(bundle)
+        labels[name], logits[name] = golden["stream_logits"].argmax(axis=1), golden["stream_logits"]
+        for i, answers in enumerate(others, start=1):
+            answers[name] = decide(bundle.manifest.heads[i].kind, stream_of(golden, "logits", i))
+    return Baseline(device, labels, logits, bundle.manifest.decision, classes, others)
+
+
+def _answers(bundle: Bundle, arrays: Mapping[str, NDArray[Any]], head: int) -> dict[str, NDArray[np.integer[Any]]]:
+    """Answers of a head after the first, from ``labels_1/RECORDING`` and so on."""
+    task, prefix = bundle.manifest.heads[head].task, f"labels_{head}/"
+    found = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    values = len(task.labels) if task.kind == "multiclass" else 2
+    for name, array in found.items():
+        if array.ndim != 2 or array.shape[1] != task.columns or _outside(array, values):
+            raise BundleError(
+                f"{bundle.path / BASELINE_NPZ}: {prefix}{name} is {array.dtype} {array.shape}, expected [N, "
+                f"{task.columns}] answers 0..{values - 1} of head {task.name!r}; export the model again"
+            )
+    return found
 
 
 def _outside(labels: NDArray[Any], classes: int) -> bool:

@@ -1,4 +1,4 @@
-"""From int8 logits to an activity and its events: softmax, smoothing, debounce.
+"""From int8 logits to an activity and its events: softmax, smoothing, debounce; and to the answers of other heads.
 
 State with ``update`` and ``reset``. One update takes the logits of one decision or of many; how a stream is cut into
 updates changes no bit, because every step is written as float64 operations in a fixed order.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from device_sim.results import Event
 from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
+from edgehar.heads import decide, sigmoid
 
 F64 = NDArray[np.float64]
 
@@ -146,6 +147,44 @@ def make_smoothing(spec: DecisionSpec) -> Smoothing:
 
 
 @dataclass(frozen=True, eq=False)
+class HeadAnswers:
+    """What a head after the first says to consecutive windows, each by itself: no smoothing, no events.
+
+    Attributes:
+        outputs: ``[N, K]`` int8 raw logits.
+        probabilities: ``[N, K]`` float32: softmax of a multiclass head, else the sigmoid of each logit.
+        answers: ``[N, W]`` int16: the class, or 1 (yes, probability at least 0.5) or 0 for each label.
+    """
+
+    outputs: NDArray[np.int8]
+    probabilities: NDArray[np.float32]
+    answers: NDArray[np.int16]
+
+    def row(self, index: int) -> HeadAnswers:
+        """Return one window as a batch of one."""
+        part = slice(index, index + 1)
+        return HeadAnswers(self.outputs[part], self.probabilities[part], self.answers[part])
+
+
+class Answering:
+    """Turns the int8 logits of one head after the first into its answers. Keeps nothing from window to window."""
+
+    def __init__(self, head: Head) -> None:
+        self._kind, self._zero_point = head.kind, head.quant.zero_point
+        self._softmax = Softmax(head.quant.scale)
+        self._sigmoid = sigmoid(head.quant.scale, head.quant.zero_point)
+
+    def __call__(self, outputs: NDArray[np.int8]) -> HeadAnswers:
+        """Return the answers to windows with logits ``[N, K]``."""
+        if self._kind == "multiclass":
+            probabilities = self._softmax(outputs)
+        else:
+            probabilities = self._sigmoid[outputs.astype(np.intp) + 128]
+        answers = decide(self._kind, outputs, self._zero_point)
+        return HeadAnswers(outputs, probabilities.astype(np.float32), answers)
+
+
+@dataclass(frozen=True, eq=False)
 class DecisionBatch:
     """Consecutive decisions of a device.
 
@@ -155,6 +194,7 @@ class DecisionBatch:
         probabilities: ``[N, K]`` float32 after smoothing.
         labels: ``[N]`` int16.
         ended: (decision, event) for each decision that ended an event by announcing the next.
+        others: answers of the heads after the first.
     """
 
     starts: NDArray[np.int64]
@@ -162,6 +202,7 @@ class DecisionBatch:
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int16]
     ended: tuple[tuple[int, Event], ...]
+    others: tuple[HeadAnswers, ...] = ()
 
 
 class Debounce:

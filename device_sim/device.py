@@ -6,14 +6,15 @@ the front end runs over them once. That changes no bit, since the front end is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.decisions import DecisionBatch, Decisions
+from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
 from device_sim.engines.protocol import Engine
 from device_sim.results import Event
 from device_sim.ring_buffer import RingBuffer
@@ -38,6 +39,7 @@ class Decision(NamedTuple):
         probabilities: ``[K]`` float32, after smoothing.
         outputs: ``[K]`` int8 raw logits.
         ended: the event that this decision ended by announcing the next one.
+        others: answers of the heads after the first, batches of one.
     """
 
     start: int
@@ -45,6 +47,7 @@ class Decision(NamedTuple):
     probabilities: NDArray[np.float32]
     outputs: NDArray[np.int8]
     ended: Event | None
+    others: tuple[HeadAnswers, ...] = ()
 
 
 class Device:
@@ -69,7 +72,8 @@ class Device:
         self._quantize = manifest.input.quantize
         self._front_end = manifest.front_end.stream()
         self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz)
-        self._classes = len(manifest.heads[0].labels)
+        self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
+        self._logits = tuple(len(head.labels) for head in manifest.heads)
         self._width = len(manifest.channels)
         fifo_rows = max(self._window, self._hop)
         self._block_windows = max(1, BLOCK_ROWS // self._hop)
@@ -193,9 +197,9 @@ class Device:
         t0 = clock_ns()
         self._features(self._fifo[: self._filled])
         t1 = clock_ns()
-        outputs = self.engine.infer(self._ring.view())[0]
+        outputs = self.engine.infer(self._ring.view())
         t2 = clock_ns()
-        batch = self._decisions.update(np.array([self._start], np.int64), outputs[None])
+        batch = self._decided(np.array([self._start], np.int64), [logits[None] for logits in outputs])
         t3 = clock_ns()
         self._advance(1)
         self._filled = 0
@@ -212,11 +216,12 @@ class Device:
         """``raw`` completes several windows: one front end pass over all; only the engine is timed."""
         self.samples += len(raw)
         self._features(raw)
-        outputs = np.empty((windows, self._classes), np.int8)
+        outputs = [np.empty((windows, count), np.int8) for count in self._logits]
         infer = self.engine.infer
         stamps = [clock_ns()]
         for i, window in enumerate(self._ring.views(windows, self._hop)):
-            outputs[i] = infer(window)[0]
+            for rows, logits in zip(outputs, infer(window), strict=True):
+                rows[i] = logits
             stamps.append(clock_ns())
         if self.telemetry is not None:
             record = self.telemetry.stages["engine"].record
@@ -224,9 +229,17 @@ class Device:
                 record(later - earlier)
             self._until_timed -= windows
         starts = self._start + np.arange(windows, dtype=np.int64) * self._hop
-        batch = self._decisions.update(starts, outputs)
+        batch = self._decided(starts, outputs)
         self._advance(windows)
         return batch
+
+    def _decided(self, starts: NDArray[np.int64], outputs: Sequence[NDArray[np.int8]]) -> DecisionBatch:
+        """The decision stage of every head: the first keeps a past and makes events, the others answer each window."""
+        batch = self._decisions.update(starts, outputs[0])
+        if not self._answerings:
+            return batch
+        others = zip(self._answerings, outputs[1:], strict=True)
+        return replace(batch, others=tuple(answering(logits) for answering, logits in others))
 
     def _advance(self, windows: int) -> None:
         self._start += windows * self._hop
@@ -237,7 +250,8 @@ def _decision_list(batch: DecisionBatch) -> list[Decision]:
     ended: list[Event | None] = [None] * len(batch.starts)
     for i, event in batch.ended:
         ended[i] = event
-    columns = (batch.starts.tolist(), batch.labels.tolist(), batch.probabilities, batch.outputs, ended)
+    others = [tuple(head.row(i) for head in batch.others) for i in range(len(ended))]
+    columns = (batch.starts.tolist(), batch.labels.tolist(), batch.probabilities, batch.outputs, ended, others)
     return list(map(Decision._make, zip(*columns, strict=True)))
 
 
@@ -249,4 +263,5 @@ def as_batch(decision: Decision) -> DecisionBatch:
         decision.probabilities[None],
         np.array([decision.label], np.int16),
         () if decision.ended is None else ((0, decision.ended),),
+        decision.others,
     )

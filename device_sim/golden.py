@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.engines import ENGINES
-from device_sim.sources import golden_arrays
+from device_sim.sources import golden_arrays, stream_of
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError
 from edgehar.signal import sliding_windows
@@ -38,15 +39,24 @@ class GoldenCheck:
         return self.features_equal and self.max_lsb <= self.bound_lsb
 
 
-def check_golden(bundle: Bundle, engine: str, outputs: NDArray[np.int8]) -> GoldenCheck:
+def check_golden(
+    bundle: Bundle, engine: str, outputs: NDArray[np.int8], others: Sequence[NDArray[np.int8]] = ()
+) -> GoldenCheck:
     """Compare the outputs ``[N, K]`` of the golden stream's first N windows with the golden ones.
+
+    Args:
+        bundle: holds them.
+        engine: key of ``ENGINES``.
+        outputs: of the first head.
+        others: of the heads after it, if they are to be compared too.
 
     Raises:
         EngineError: there are more windows than golden ones, or none.
         BundleError: the bundle has no golden stream.
     """
     arrays = golden_arrays(bundle)
-    golden = arrays["stream_outputs"]
+    golden = np.concatenate([stream_of(arrays, "outputs", i) for i in range(1 + len(others))], axis=1)
+    outputs = np.concatenate([outputs, *others], axis=1)
     count = len(outputs)
     if not 0 < count <= len(golden) or golden.shape[1:] != outputs.shape[1:]:
         raise EngineError(

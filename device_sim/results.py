@@ -27,8 +27,27 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
+class HeadTrace:
+    """What a head after the first said about one recording. W is 1 (the class) or one yes or no a label.
+
+    Attributes:
+        truth: ``[N, W]`` int16, -1 where unknown.
+        answers: ``[N, W]`` int16.
+        probabilities: ``[N, K]`` float32.
+        outputs: ``[N, K]`` int8 raw output of the interpreter.
+        baseline: ``[N, W]`` int16 answers of the full-precision model, or None.
+    """
+
+    truth: NDArray[np.int16]
+    answers: NDArray[np.int16]
+    probabilities: NDArray[np.float32]
+    outputs: NDArray[np.int8]
+    baseline: NDArray[np.int16] | None
+
+
+@dataclass(frozen=True, eq=False)
 class RecordingTrace:
-    """Everything the device said about one recording. Label indices are those of the head; -1 is "none".
+    """Everything the device said about one recording. Label indices are those of the first head; -1 is "none".
 
     Attributes:
         recording: name of the recording.
@@ -44,6 +63,7 @@ class RecordingTrace:
         baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
         events: what the device announced, in order.
         invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
+        others: the heads after the first.
     """
 
     recording: str
@@ -58,6 +78,7 @@ class RecordingTrace:
     baseline: NDArray[np.int16] | None
     events: tuple[Event, ...]
     invalid_samples: int
+    others: tuple[HeadTrace, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +88,7 @@ class SimulationResult:
     Attributes:
         summary: the versioned ``summary.json`` (schema: ``device_sim/schemas/summary.schema.json``).
         traces: one a recording, for the timeline of the report.
-        labels: the head's labels, in order.
+        labels: the first head's labels, in order.
         window, hop: in samples.
     """
 

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ from device_sim.clock import Clock, RealTimeClock, SimulatedClock
 from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
-from device_sim.results import SUMMARY_SCHEMA_VERSION, RecordingTrace, SimulationResult
+from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle
 from edgehar.errors import DataError
 from edgehar.files import write_atomic
+from edgehar.heads import UNKNOWN, Task, score_head, share_alike, window_truth
 from edgehar.recording import UNLABELLED, Recording
-from edgehar.signal import window_labels
 
 Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
 
@@ -71,7 +71,7 @@ def simulate(
     total = sum(len(r.samples) for r in fitted)
     run = _Run(bundle, device, telemetry, fitted, baseline, clock)
     begin = time.perf_counter()
-    for recording in fitted:
+    for recording, source in zip(fitted, recordings, strict=True):
         device.reset()
         batches: list[DecisionBatch] = []
         try:
@@ -83,7 +83,7 @@ def simulate(
             run.interrupted = True
         run.samples += device.samples
         if device.samples:
-            run.traces.append(_trace(run, recording.cut(0, device.samples), batches))
+            run.traces.append(_trace(run, recording.cut(0, device.samples), source.cut(0, device.samples), batches))
         if run.interrupted:
             break
     run.wall_s = time.perf_counter() - begin
@@ -111,14 +111,12 @@ class _Run:
     interrupted: bool = False
 
 
-def _trace(run: _Run, recording: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
+def _trace(run: _Run, recording: Recording, source: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
+    """Gather what was said about a recording; ``source`` has the labels as they came, for the other heads."""
     manifest, device, baseline = run.bundle.manifest, run.device, run.baseline
     classes = len(manifest.heads[0].labels)
     starts = np.concatenate([np.empty(0, np.int64), *(b.starts for b in batches)])
-    if recording.labels is None:
-        truth = np.full(len(starts), UNLABELLED, np.int16)
-    else:
-        truth = window_labels(recording.labels, manifest.window, manifest.hop)
+    own = replace(manifest.heads[0].task, groups={})  # the samples carry this head's labels already
     events = [event for batch in batches for _, event in batch.ended]
     last = device.finish()
     if last is not None:
@@ -129,13 +127,34 @@ def _trace(run: _Run, recording: Recording, batches: list[DecisionBatch]) -> Rec
         rate_hz=recording.rate_hz,
         sample_labels=recording.labels,
         starts=starts,
-        truth=truth[: len(starts)],
+        truth=_truth(run, own, recording, len(starts))[:, 0],
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
         probabilities=np.concatenate([np.empty((0, classes), np.float32), *(b.probabilities for b in batches)]),
         outputs=np.concatenate([np.empty((0, classes), np.int8), *(b.outputs for b in batches)]),
         baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
         events=tuple(events),
         invalid_samples=device.invalid_samples,
+        others=tuple(_head_trace(run, i, source, batches, len(starts)) for i in range(1, len(manifest.heads))),
+    )
+
+
+def _truth(run: _Run, task: Task, recording: Recording, windows: int) -> NDArray[np.int16]:
+    """``[windows, W]``."""
+    if recording.labels is None:
+        return np.full((windows, task.columns), UNKNOWN, np.int16)
+    manifest = run.bundle.manifest
+    return window_truth(task, recording.labels, recording.label_names, manifest.window, manifest.hop)[:windows]
+
+
+def _head_trace(run: _Run, index: int, source: Recording, batches: list[DecisionBatch], windows: int) -> HeadTrace:
+    task = run.bundle.manifest.heads[index].task
+    said, k = [batch.others[index - 1] for batch in batches], len(task.labels)
+    return HeadTrace(
+        truth=_truth(run, task, source, windows),
+        answers=np.concatenate([np.empty((0, task.columns), np.int16), *(s.answers for s in said)]),
+        probabilities=np.concatenate([np.empty((0, k), np.float32), *(s.probabilities for s in said)]),
+        outputs=np.concatenate([np.empty((0, k), np.int8), *(s.outputs for s in said)]),
+        baseline=None if run.baseline is None else run.baseline.answers(index, source.name, windows),
     )
 
 
@@ -156,6 +175,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "samples": run.samples,
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
         **_scores(run),
+        "heads": [_head_scores(run, index) for index in range(len(manifest.heads))],
         "events": _events(run.traces, seconds),
         "latency_us": run.telemetry.summary_us(),
         "latency_histogram_us": run.telemetry.histograms_us(),
@@ -220,6 +240,34 @@ def _scores(run: _Run) -> dict[str, Any]:
             "baseline": None if summary_baseline is None else base.tolist(),
         },
     }
+
+
+def _head_scores(run: _Run, index: int) -> dict[str, Any]:
+    """Scores of one head; those of the first are the summary's own, after its smoothing."""
+    task = run.bundle.manifest.heads[index].task
+    none = np.empty((0, task.columns), np.int16)
+    parts = [_said(trace, index) for trace in run.traces]
+    paired = [(truth, answers, baseline) for truth, answers, baseline in parts if baseline is not None]
+    scores = score_head(task, *(np.concatenate([none, *(part[i] for part in parts)]) for i in (0, 1)))
+    truth, answers, baseline = (np.concatenate([none, *(part[i] for part in paired)]) for i in range(3))
+    reference = score_head(task, truth, baseline)
+    return {
+        "name": task.name,
+        "kind": task.kind,
+        **scores.to_dict(),
+        "baseline_accuracy": reference.accuracy,
+        "baseline_macro_f1": reference.macro_f1,
+        "agreement": share_alike(truth, answers, baseline),
+    }
+
+
+def _said(trace: RecordingTrace, index: int) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16] | None]:
+    """Truth, answers and baseline ``[N, W]`` of one head."""
+    if index:
+        head = trace.others[index - 1]
+        return head.truth, head.answers, head.baseline
+    baseline = None if trace.baseline is None else trace.baseline[:, None]
+    return trace.truth[:, None], trace.decisions[:, None], baseline
 
 
 class _Person:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import BundleError, DataError
+from edgehar.heads import label_sources, sample_truth
 from edgehar.recording import UNLABELLED, Recording
 from edgehar.signal import LinearResampler
 
@@ -40,7 +42,8 @@ def read_csv(path: Path, manifest: Manifest, resample: bool = False) -> Recordin
     """Read a recording: a header of channel names, then one row a sample.
 
     Columns in any order: all channels of the bundle in its units (``acc_x`` in g, ``gyro_z`` in rad/s unless the
-    bundle says otherwise), optional ``t_s`` (seconds, increasing), optional ``label`` (empty: unlabelled). Without
+    bundle says otherwise), optional ``t_s`` (seconds, increasing), optional ``label`` (one that a head's truth is
+    made of; empty: unlabelled). Without
     ``t_s`` the rows are taken to be at the bundle's rate.
 
     Args:
@@ -52,7 +55,7 @@ def read_csv(path: Path, manifest: Manifest, resample: bool = False) -> Recordin
         DataError: anything is missing, unknown, not a number, not finite, or at the wrong rate; names file and line.
     """
     table = _read_table(path, manifest)
-    names = manifest.heads[0].labels
+    names = label_sources(head.task for head in manifest.heads)
     labels = None if table.labels is None else _label_indices(path, table, names)
     samples = table.samples
     if resample:
@@ -235,6 +238,9 @@ def golden_recording(bundle: Bundle) -> Recording:
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{where}: its meta is malformed ({error!r}); export the model again") from None
     manifest = bundle.manifest
+    labels, names = arrays["stream_labels"], manifest.heads[0].labels
+    if "stream_source_labels" in arrays and isinstance(meta.get("label_names"), list):
+        labels, names = arrays["stream_source_labels"], tuple(str(name) for name in meta["label_names"])
     try:
         return Recording(
             name=name,
@@ -242,8 +248,8 @@ def golden_recording(bundle: Bundle) -> Recording:
             rate_hz=manifest.rate_hz,
             channels=manifest.channels,
             samples=arrays["stream_samples"],
-            labels=arrays["stream_labels"].astype(np.int16),
-            label_names=manifest.heads[0].labels,
+            labels=labels.astype(np.int16),
+            label_names=names,
             source=source,
             licence=manifest.licence.get("data", ""),
         )
@@ -264,13 +270,25 @@ def golden_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def stream_of(arrays: Mapping[str, NDArray[Any]], what: str, head: int) -> NDArray[Any]:
+    """Return ``stream_outputs`` or ``stream_logits`` of the first head (0), ``stream_outputs_1`` of the second, ...
+
+    Raises:
+        BundleError: there is no such array.
+    """
+    name = f"stream_{what}_{head}" if head else f"stream_{what}"
+    if name not in arrays:
+        raise BundleError(f"{GOLDEN}: no array {name} for head {head + 1} of the manifest; export the model again")
+    return arrays[name]
+
+
 def first_seconds(recording: Recording, seconds: float) -> Recording:
     """Return at most the first ``seconds`` of a recording."""
     return recording.cut(0, min(len(recording.samples), max(1, math.ceil(seconds * recording.rate_hz))))
 
 
 def on_device(recording: Recording, manifest: Manifest) -> Recording:
-    """Return ``recording`` as the bundle's device would have recorded it: channels in its order, labels of its head.
+    """Return ``recording`` as the bundle's device would have recorded it: channels in its order, labels of head one.
 
     A label that the model does not know becomes ``UNLABELLED``: streamed, not scored.
 
@@ -301,8 +319,7 @@ def on_device(recording: Recording, manifest: Manifest) -> Recording:
     labels = recording.labels
     names = manifest.heads[0].labels
     if labels is not None and recording.label_names != names:
-        index = [names.index(name) if name in names else UNLABELLED for name in recording.label_names]
-        labels = np.array([*index, UNLABELLED], np.int16)[labels]  # -1 picks the last
+        labels = sample_truth(manifest.heads[0].task, labels, recording.label_names)[:, 0]
     samples = recording.samples
     if order != list(range(len(recording.channels))):
         samples = np.ascontiguousarray(samples[:, order])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
+from edgehar.heads import Task
 from edgehar.recording import Channel
 from edgehar.signal import FrontEnd, QuantParams
 
@@ -30,24 +31,56 @@ MAX_MANIFEST_BYTES = 4 * 2**20
 ZOO_PREFIX = "zoo:"
 ZOO_FOLDER = Path(__file__).parent / "zoo"
 
-HEAD_KINDS = ("multiclass", "binary", "multilabel")
-
 
 @dataclass(frozen=True)
 class Head:
-    """One output of the network.
+    """One output of the network: a :class:`edgehar.heads.Task` and its scale.
 
     Attributes:
         name: e.g. ``activity``.
         kind: ``multiclass``, ``binary`` or ``multilabel``.
         labels: one a logit, in order.
         quant: how its int8 logits map to real ones.
+        groups, purity: how a window's truth follows from a recording's labels, for scoring; in the manifest only
+            where they are not the defaults.
     """
 
     name: str
     kind: str
     labels: tuple[str, ...]
     quant: QuantParams
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    purity: float = 1.0
+
+    @property
+    def task(self) -> Task:
+        """What the head is asked.
+
+        Raises:
+            ValueError: its fields do not fit together.
+        """
+        return Task(self.name, self.kind, self.labels, self.groups, self.purity)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "quant": asdict(self.quant),
+        }
+        if self.groups:
+            data["groups"] = {label: list(names) for label, names in self.groups.items()}
+        if self.purity != 1:
+            data["purity"] = self.purity
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Head:
+        """Rebuild from :meth:`to_dict`."""
+        groups = {label: tuple(names) for label, names in data.get("groups", {}).items()}
+        quant = QuantParams(**data["quant"])
+        return cls(data["name"], data["kind"], tuple(data["labels"]), quant, groups, data.get("purity", 1.0))
 
 
 @dataclass(frozen=True)
@@ -104,7 +137,7 @@ class Manifest:
         data["channels"] = [{"sensor": c.sensor, "axis": c.axis, **asdict(c)} for c in self.channels]
         data["front_end"] = self.front_end.to_dict()
         data["input"] = asdict(self.input)
-        data["heads"] = [{**asdict(h), "labels": list(h.labels)} for h in self.heads]
+        data["heads"] = [head.to_dict() for head in self.heads]
         data["decision"] = asdict(self.decision)
         data["files"] = {name: asdict(entry) for name, entry in sorted(self.files.items())}
         return data
@@ -127,9 +160,7 @@ class Manifest:
             fields["channels"] = tuple(Channel(c["name"], c["unit"], c["frame"]) for c in data["channels"])
             fields["front_end"] = FrontEnd.from_dict(data["front_end"])
             fields["input"] = QuantParams(**data["input"])
-            fields["heads"] = tuple(
-                Head(h["name"], h["kind"], tuple(h["labels"]), QuantParams(**h["quant"])) for h in data["heads"]
-            )
+            fields["heads"] = tuple(Head.from_dict(head) for head in data["heads"])
             fields["decision"] = DecisionSpec(**data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
             manifest = cls(**fields)
@@ -147,8 +178,7 @@ class Manifest:
                 problems.append(f"{name} {value!r}, expected 1..1000000 samples")
         if self.front_end.channels != tuple(c.name for c in self.channels):
             problems.append(f"front end reads {self.front_end.channels}, the channels are others")
-        if not self.heads or any(h.kind not in HEAD_KINDS or len(h.labels) < 1 for h in self.heads):
-            problems.append(f"heads {[(h.name, h.kind) for h in self.heads]}, expected kinds {HEAD_KINDS}")
+        problems += self._head_problems()
         if self.decision.smoothing not in ("none", "ema", "majority"):
             problems.append(f"decision smoothing {self.decision.smoothing!r}, expected none, ema or majority")
         for name in self.files:
@@ -157,6 +187,18 @@ class Manifest:
                 problems.append(f"file name {name!r}, expected a plain relative path")
         if problems:
             raise BundleError(f"manifest is inconsistent: {'; '.join(problems)}")
+
+    def _head_problems(self) -> list[str]:
+        names = [head.name for head in self.heads]
+        problems = [] if names else ["no heads, expected at least one"]
+        if len(set(names)) != len(names):
+            problems.append(f"heads are called {', '.join(names)}, expected different names")
+        for head in self.heads:
+            try:
+                _ = head.task
+            except (ValueError, TypeError, AttributeError) as error:
+                problems.append(str(error))
+        return problems
 
     def to_bytes(self) -> bytes:
         """Return the canonical ``manifest.json``: sorted keys, its own SHA-256 inside."""

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, dump_npz, write_bundle
 from edgehar.errors import ExportError, UsageError
-from edgehar.recording import UNLABELLED, Recording
-from edgehar.signal import FrontEnd, QuantParams, sliding_windows, window_labels
+from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
+from edgehar.recording import Recording
+from edgehar.signal import FrontEnd, QuantParams, sliding_windows
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
 from firmware_export.reference import run
@@ -34,14 +35,12 @@ class HeldOut:
     """One held-out recording as the exporter needs it.
 
     Attributes:
-        recording: raw samples.
-        labels: ``[T]`` int16 index into the classes, -1 elsewhere.
-        baseline_logits: ``[N, K]`` float32 of the full-precision model for windows at 0, hop, ...
+        recording: raw samples and the data set's own labels.
+        baseline_logits: ``[N, K]`` float32 of each head of the full-precision model for windows at 0, hop, ...
     """
 
     recording: Recording
-    labels: NDArray[np.int16]
-    baseline_logits: NDArray[np.float32]
+    baseline_logits: tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +49,10 @@ class ExportPlan:
 
     Attributes:
         name: of the bundle.
-        onnx: the float network, features ``[1, window, F]`` to logits ``[1, K]``.
+        onnx: the float network, features ``[1, window, F]`` to logits ``[1, K]``, one output a head.
         front_end: fitted.
         window, hop: in samples.
-        classes: label of each logit.
+        tasks: what each head is asked, in the order of the outputs; the first is multiclass.
         calibration: ``[N, window, F]`` float32 features of training windows.
         held_out: recordings nobody trained on.
         baseline: ``baseline.json`` and ``baseline.npz`` as bytes.
@@ -71,7 +70,7 @@ class ExportPlan:
     front_end: FrontEnd
     window: int
     hop: int
-    classes: tuple[str, ...]
+    tasks: tuple[Task, ...]
     calibration: NDArray[np.float32]
     held_out: Sequence[HeldOut]
     baseline: Mapping[str, bytes]
@@ -116,11 +115,16 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     every_window = np.concatenate(windows)
     files = converted.files
     outputs = run(converted.integers, every_window)
-    report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], every_window, outputs)
+    kinds = [task.kind for task in plan.tasks]
+    tflite, onnx = files["model_i8.tflite"], files["model_i8.onnx"]
+    report = verify(converted.integers, tflite, onnx, every_window, outputs, kinds=kinds)
     verified = time.perf_counter()
     say("writing the bundle")
-    head = Head("activity", "multiclass", plan.classes, converted.output_quants[0])
-    accuracy = _int8_scores(plan, outputs[0])
+    heads = tuple(
+        Head(task.name, task.kind, task.labels, quant, task.groups, task.purity)
+        for task, quant in zip(plan.tasks, converted.output_quants, strict=True)
+    )
+    accuracy = _int8_scores(plan, heads, outputs)
     manifest = Manifest(
         name=plan.name,
         rate_hz=plan.held_out[0].recording.rate_hz,
@@ -129,7 +133,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         hop=plan.hop,
         front_end=plan.front_end,
         input=converted.input_quant,
-        heads=(head,),
+        heads=heads,
         decision=plan.decision,
         recipe=plan.recipe,
         # No op of the graph keeps state between windows yet; one that does changes this.
@@ -171,61 +175,106 @@ def _device_windows(plan: ExportPlan, item: HeldOut, quant: QuantParams) -> NDAr
     return sliding_windows(quant.quantize(features), plan.window, plan.hop)
 
 
-def _window_truth(plan: ExportPlan, item: HeldOut) -> NDArray[np.int16]:
-    return window_labels(item.labels, plan.window, plan.hop)
+def _int8_scores(plan: ExportPlan, heads: tuple[Head, ...], outputs: tuple[NDArray[np.int8], ...]) -> dict[str, Any]:
+    """Scores of the integer network, and its agreement with the baseline: the first head's, and each one's if several.
 
-
-def _int8_scores(plan: ExportPlan, outputs: NDArray[np.int8]) -> dict[str, Any]:
-    """Accuracy of the integer network on the scored windows, and its agreement with the baseline."""
-    truth = np.concatenate([_window_truth(plan, item) for item in plan.held_out])
-    decided = outputs.argmax(axis=1)
-    baseline = np.concatenate([item.baseline_logits for item in plan.held_out]).argmax(axis=1)
-    scored = truth != UNLABELLED
-    truth, decided, baseline = truth[scored], decided[scored], baseline[scored]
-    f1 = []
-    for label in np.unique(truth):
-        hits = np.sum((truth == label) & (decided == label))
-        f1.append(2 * hits / (np.sum(truth == label) + np.sum(decided == label)))
+    ``baseline_accuracy`` and ``baseline_macro_f1`` of each head stand beside its own, so that the card needs no more.
+    """
+    rows = []
+    for i, (head, integers) in enumerate(zip(heads, outputs, strict=True)):
+        truth = np.concatenate([_window_truth(plan, item, head.task) for item in plan.held_out])
+        decided = decide(head.kind, integers, head.quant.zero_point)
+        baseline = decide(head.kind, np.concatenate([item.baseline_logits[i] for item in plan.held_out]))
+        scores, reference = score_head(head.task, truth, decided), score_head(head.task, truth, baseline)
+        rows.append(
+            {
+                "name": head.name,
+                "kind": head.kind,
+                **scores.to_dict(),
+                "baseline_accuracy": reference.accuracy,
+                "baseline_macro_f1": reference.macro_f1,
+                "agreement": share_alike(truth, decided, baseline),
+            }
+        )
+    first = rows[0]
     return {
-        "scored_windows": len(truth),
-        "int8_accuracy": float(np.mean(truth == decided)),
-        "int8_macro_f1": float(np.mean(f1)),
-        "agreement_with_baseline": float(np.mean(decided == baseline)),
+        "scored_windows": first["windows"],
+        "int8_accuracy": first["accuracy"],
+        "int8_macro_f1": first["macro_f1"],
+        "agreement_with_baseline": first["agreement"],
+        **({"heads": rows} if len(rows) > 1 else {}),
     }
 
 
+def _window_truth(plan: ExportPlan, item: HeldOut, task: Task) -> NDArray[np.int16]:
+    labels, names = _labels(item.recording), item.recording.label_names
+    return window_truth(task, labels, names, plan.window, plan.hop)
+
+
+def _labels(recording: Recording) -> NDArray[np.int16]:
+    if recording.labels is None:
+        raise ExportError(f"recording {recording.name!r} has no labels; scoring the export needs one a sample")
+    return recording.labels
+
+
 def _without_logits(plan: ExportPlan) -> bytes:
-    labels = {f"labels/{i.recording.name}": i.baseline_logits.argmax(axis=1).astype(np.int8) for i in plan.held_out}
+    labels = {}
+    for item in plan.held_out:
+        for i, (task, logits) in enumerate(zip(plan.tasks, item.baseline_logits, strict=True)):
+            decided = decide(task.kind, logits).astype(np.int8)
+            labels[f"labels{_suffix(i)}/{item.recording.name}"] = decided if i else decided[:, 0]
     return dump_npz(**labels)
+
+
+def _suffix(head: int) -> str:
+    """What the arrays of the second, third, ... head carry in their name: ``_1``, ``_2``, ...; of the first nothing."""
+    return f"_{head}" if head else ""
 
 
 def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     """``golden.npz``: a stretch of held-out stream from raw samples to integer outputs, for any engine to reproduce.
 
-    The stretch with the most activities is taken; the front end starts from reset at its first sample.
+    The stretch with the most activities is taken; the front end starts from reset at its first sample. Where the
+    heads' labels are not simply the data set's, its own labels travel along, so that every head can be scored.
     """
     length = plan.window + (GOLDEN_WINDOWS - 1) * plan.hop
-    item, start = max(_stretches(plan, length), key=lambda place: _activities(place[0].labels, place[1], length))
+    item, start = max(_stretches(plan, length), key=lambda place: _activities(plan, place[0], place[1], length))
     stretch = item.recording.cut(start, start + length)
     features = plan.front_end.run(stretch.samples)
     quantized = sliding_windows(converted.input_quant.quantize(features), plan.window, plan.hop)
-    meta = {"recording": item.recording.name, "subject": item.recording.subject, "start_sample": start}
+    meta: dict[str, Any] = {"recording": item.recording.name, "subject": item.recording.subject, "start_sample": start}
     meta["dataset"] = plan.provenance["data"]["dataset"]
+    integers = run(converted.integers, quantized)
+    logits = run(converted.float_graph, sliding_windows(features, plan.window, plan.hop))
+    arrays: dict[str, NDArray[Any]] = {}
+    for i in range(len(plan.tasks)):
+        arrays[f"stream_outputs{_suffix(i)}"] = integers[i]
+        arrays[f"stream_logits{_suffix(i)}"] = logits[i]
+    if len(plan.tasks) > 1 or not plan.tasks[0].is_plain:
+        arrays["stream_source_labels"] = _labels(stretch)
+        meta["label_names"] = list(stretch.label_names)
     return dump_npz(
         stream_samples=stretch.samples,
-        stream_labels=item.labels[start : start + length],
+        stream_labels=_sample_classes(plan, stretch),
         stream_windows=quantized,
-        stream_outputs=run(converted.integers, quantized)[0],
-        stream_logits=run(converted.float_graph, sliding_windows(features, plan.window, plan.hop))[0],
         meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
+        **arrays,
     )
+
+
+def _sample_classes(plan: ExportPlan, recording: Recording) -> NDArray[np.int16]:
+    """``[T]`` classes of the first head, -1 where unknown."""
+    return sample_truth(plan.tasks[0], _labels(recording), recording.label_names)[:, 0]
 
 
 def _stretches(plan: ExportPlan, length: int) -> Iterator[tuple[HeldOut, int]]:
     for item in plan.held_out:
-        for start in range(0, max(1, len(item.labels) - length + 1), plan.hop):
+        for start in range(0, max(1, len(item.recording.samples) - length + 1), plan.hop):
             yield item, start
 
 
-def _activities(labels: NDArray[np.int16], start: int, length: int) -> int:
-    return len(set(np.unique(labels[start : start + length]).tolist()) - {UNLABELLED})
+def _activities(plan: ExportPlan, item: HeldOut, start: int, length: int) -> int:
+    """How many activities a stretch holds that the heads know."""
+    known = {i for i, name in enumerate(item.recording.label_names) if name in label_sources(plan.tasks)}
+    found = np.unique(_labels(item.recording)[start : start + length]).tolist()
+    return len(known & set(found))

@@ -53,7 +53,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 | int8 | {100 * evidence["int8_accuracy"]:.2f} % | {100 * evidence["int8_macro_f1"]:.2f} % |
 
 Drop {drop:.2f} points; the same label as full precision for {100 * evidence["agreement_with_baseline"]:.2f} %.
-
+{_heads(evidence)}
 The integer network on every held-out window, against the numpy reference:
 
 | engine | windows | largest difference (LSB) | equal outputs | same label |
@@ -72,3 +72,26 @@ such a window still gets one of the labels above. Not a medical device.
 |---|---|
 {files}
 """
+
+
+def _heads(evidence: Mapping[str, Any]) -> str:
+    """The scores of each head, nothing where there is one."""
+    if "heads" not in evidence:
+        return ""
+    rows = "\n".join(
+        f"| {h['name']} | {h['kind']} | {', '.join(label['label'] for label in h['labels'])} | {h['windows']:,} "
+        f"| {_percent(h['baseline_accuracy'])} | {_percent(h['accuracy'])} | {_percent(h['baseline_macro_f1'])} "
+        f"| {_percent(h['macro_f1'])} | {_percent(h['agreement'])} |"
+        for h in evidence["heads"]
+    )
+    return f"""
+Every head on the windows whose truth it knows; the table above is the first one's:
+
+| head | kind | labels | windows | accuracy, full precision | int8 | macro-F1, full precision | int8 | same answer |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f} %"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgehar.errors import ExportError, MissingExtraError
@@ -17,15 +17,17 @@ OPSET = 20
 INPUT, OUTPUT = "features", "logits"
 
 
-def export_onnx(module: torch.nn.Module, example_input: torch.Tensor) -> bytes:
+def export_onnx(module: torch.nn.Module, example_input: torch.Tensor, outputs: Sequence[str] = (OUTPUT,)) -> bytes:
     """Return the float ONNX file of a module; the same module gives the same bytes.
 
     Batch norm is folded, the batch is fixed at 1, and nothing of this machine (paths, stack traces) stays inside.
     The module is put into evaluation mode for the export and back into its own afterwards.
 
     Args:
-        module: takes ``[N, T, C]`` float32 (its first line transposes if it has to), returns logits ``[N, K]``.
+        module: takes ``[N, T, C]`` float32 (its first line transposes if it has to), returns logits ``[N, K]``, or a
+            tuple of them.
         example_input: ``[N, T, C]``; the first window is used.
+        outputs: name of each output, in order.
 
     Raises:
         MissingExtraError: torch or onnxscript is not installed.
@@ -36,6 +38,8 @@ def export_onnx(module: torch.nn.Module, example_input: torch.Tensor) -> bytes:
         import torch  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "export", "exporting a torch module to ONNX") from None
+    if INPUT in outputs:
+        raise ExportError(f"an output is called {INPUT!r}, which is the input's name; give that head another name")
     # a copy with plain strides: the exporter specialises on those of the example
     example = example_input[:1].detach().clone(memory_format=torch.contiguous_format)
     training = {name: part.training for name, part in module.named_modules()}
@@ -48,7 +52,7 @@ def export_onnx(module: torch.nn.Module, example_input: torch.Tensor) -> bytes:
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
                 verbose=False,
             )
     except Exception as error:  # torch.export raises dozens of types, many of them private

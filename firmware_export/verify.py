@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import MissingExtraError, VerificationError
+from edgehar.heads import decide
 from firmware_export.graph import Graph
 from firmware_export.reference import run
 
 I8 = NDArray[np.int8]
 Outputs = tuple[I8, ...]
+Decider = Callable[[I8], NDArray[np.int16]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class EngineReport:
         windows: how many were run.
         max_lsb: largest difference of an output.
         exact: share of outputs without a difference, 0..1.
-        same_label: share of windows whose largest logit is the same, 0..1.
+        same_label: share of windows decided alike, 0..1: the same largest logit, or (heads that answer yes or no)
+            the same answers; of several outputs the lowest.
         bound_lsb: largest difference allowed.
     """
 
@@ -68,7 +72,13 @@ class VerificationReport:
 
 
 def verify(
-    graph: Graph, tflite: bytes, onnx: bytes, windows: I8, expected: Outputs | None = None
+    graph: Graph,
+    tflite: bytes,
+    onnx: bytes,
+    windows: I8,
+    expected: Outputs | None = None,
+    *,
+    kinds: Sequence[str] = (),
 ) -> VerificationReport:
     """Run the windows through all engines and compare with the numpy reference.
 
@@ -78,6 +88,7 @@ def verify(
         onnx: its int8 QDQ ``.onnx``.
         windows: ``[N, T, C]`` int8, quantized with the graph's input scale.
         expected: what the numpy reference gives for them, where the caller has it already.
+        kinds: of each output's head, as in ``edgehar.heads.KINDS``; empty where all are multiclass.
 
     Raises:
         VerificationError: an engine is over its bound; names engine, window and values.
@@ -86,22 +97,22 @@ def verify(
     """
     candidate = Candidate(graph, tflite, onnx)
     expected = expected or run(graph, windows)
-    reports = []
-    for name, engine in ENGINES.items():
-        report = _compare(name, expected, engine(candidate, windows))
-        reports.append(report)
+    kinds = tuple(kinds) or ("multiclass",) * len(expected)
+    zeros = [graph.values[name].quantization.zero_point for name in graph.outputs]
+    deciders = [partial(decide, kind, zero=zero) for kind, zero in zip(kinds, zeros, strict=True)]
+    reports = [_compare(name, expected, engine(candidate, windows), deciders) for name, engine in ENGINES.items()]
     return VerificationReport(tuple(reports))
 
 
-def _compare(engine: str, expected: Outputs, found: Outputs) -> EngineReport:
+def _compare(engine: str, expected: Outputs, found: Outputs, deciders: Sequence[Decider]) -> EngineReport:
     bound = BOUNDS[engine]
     worst, exact, same_label = 0, [], []
-    for a, b in zip(expected, found, strict=True):
+    for a, b, decided in zip(expected, found, deciders, strict=True):
         difference = np.abs(a.astype(np.int16) - b)
         row = int(difference.reshape(len(a), -1).max(axis=1).argmax())
         worst = max(worst, int(difference.max()))
         exact.append(float((difference == 0).mean()))
-        same = a.argmax(axis=-1) == b.argmax(axis=-1)
+        same = decided(a) == decided(b)
         same_label.append(float(same.mean()))
         if worst > bound.max_lsb:
             raise VerificationError(_message(engine, row, a, b, f"differs by {worst} LSB, at most {bound.max_lsb}"))

@@ -17,6 +17,7 @@ from device_sim.report import (
     confusion,
     engines,
     footprint,
+    heads,
     histogram,
     palette,
     provenance,
@@ -46,6 +47,7 @@ def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult
     sections = [
         timeline.section_html(result.traces, shown, result.window, result.hop),
         confusion.section_html(summary, shown),
+        heads.section_html(summary),
         histogram.section_html(summary, verdict.sample_period_us(rate_hz)),
         engines.section_html([summary, *(other.summary for other in extra_results)]),
         subjects.section_html(summary),
@@ -55,7 +57,11 @@ def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult
     ]
     head = verdict.section_html(summary, result.window, result.hop, rate_hz)
     title = f"{summary.get('bundle_name') or 'simulation'} on {summary.get('engine') or 'a device'}"
-    return _document(title, palette.css(shown), "\n".join([head, _contents(bool(extra_results)), *sections]))
+    return _document(
+        title,
+        palette.css(shown),
+        "\n".join([head, _contents(bool(heads.several(summary)), bool(extra_results)), *sections]),
+    )
 
 
 def write(path: Path, result: SimulationResult, *, extra_results: Sequence[SimulationResult] = ()) -> None:
@@ -72,8 +78,10 @@ def _rate_hz(result: SimulationResult) -> float | None:
     return rate if rate and rate > 0 else None
 
 
-def _contents(with_engines: bool) -> str:
-    links = {"timeline": "Timeline", "confusion": "Confusion", "latency": "Latency"}
+def _contents(with_heads: bool, with_engines: bool) -> str:
+    links = {"timeline": "Timeline", "confusion": "Confusion"}
+    links |= {"heads": "Heads"} if with_heads else {}
+    links |= {"latency": "Latency"}
     links |= {"engines": "Engines"} if with_engines else {}
     links |= {"people": "People", "footprint": "Size", "reading": "How to read", "provenance": "Provenance"}
     items = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in links.items())

@@ -40,9 +40,9 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
     from edgehar.datasets import load_dataset
     from edgehar.datasets.splits import select
     from edgehar.training.baseline import baseline_files, compute_baseline
-    from edgehar.training.windows import class_labels, scored_windows
+    from edgehar.training.windows import scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
-    from firmware_export.to_onnx import export_onnx
+    from firmware_export.to_onnx import OUTPUT, export_onnx
 
     config, front_end = trained.config, trained.front_end
     recordings = load_dataset(config.dataset)
@@ -51,19 +51,16 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
     held_out = select(recordings, trained.split.test_subjects)
     baseline = compute_baseline(trained.network, front_end, config, held_out)
     record = trained.record
+    outputs = [task.name for task in config.tasks] if len(config.tasks) > 1 else [OUTPUT]
     return ExportPlan(
         name=name,
-        onnx=export_onnx(trained.network, torch.zeros(1, config.window, front_end.width)),
+        onnx=export_onnx(trained.network, torch.zeros(1, config.window, front_end.width), outputs),
         front_end=front_end,
         window=config.window,
         hop=config.hop,
-        classes=config.labels,
+        tasks=config.tasks,
         calibration=features[np.sort(chosen)],
-        held_out=[
-            HeldOut(r, class_labels(r, config.labels), baseline.logits[r.name])
-            for r in held_out
-            if r.name in baseline.logits
-        ],
+        held_out=[HeldOut(r, baseline.logits[r.name]) for r in held_out if r.name in baseline.logits],
         baseline=baseline_files(baseline),
         model={"name": config.model, "total_stride": record["total_stride"]},
         provenance={
@@ -95,10 +92,14 @@ def _training_command(trained: TrainedRun) -> str:
 
 def _toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+
+def _toml_key(key: str) -> str:
+    return key if key.isidentifier() and key.isascii() else repr(key).replace("'", '"')
 
 
 def export_table(exported: Exported) -> Table:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from device_sim.report.confusion import matrix
 from device_sim.report.figures import count, duration, mapping, number, percent, signed, size
+from device_sim.report.heads import figures, several
 from device_sim.report.histogram import STAGES
 from device_sim.report.palette import activities
 from device_sim.report.subjects import ranked
@@ -24,7 +25,9 @@ def summary_table(summary: Mapping[str, Any]) -> Group:
     """Return headline, key figures, latency per stage and sizes; parts that are missing are left out or say why."""
     rate_hz = number(summary.get("rate_hz"))
     parts: list[Text | Table] = [Text(headline(summary, rate_hz), style="bold"), _key_figures(cards(summary, rate_hz))]
-    parts += [table for table in (latency_table(summary), sizes_table(summary)) if table.row_count]
+    parts += [
+        table for table in (heads_table(summary), latency_table(summary), sizes_table(summary)) if table.row_count
+    ]
     return Group(*parts)
 
 
@@ -32,6 +35,14 @@ def _key_figures(shown: list[Card]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for card in shown:
         table.add_row(Text(card.title), Text(card.figure, style=TONES[card.tone], justify="right"), Text(card.context))
+    return table
+
+
+def heads_table(summary: Mapping[str, Any]) -> Table:
+    """Return one row a head; no rows if there is only one."""
+    table = _table("Heads", ["Head", "windows", "accuracy", "macro-F1", "baseline", "agreement"])
+    for head in several(summary):
+        table.add_row(Text(f"{head.get('name')} ({head.get('kind')})"), *map(Text, figures(head)))
     return table
 
 

@@ -43,12 +43,16 @@ def run_table(path: Path, record: Mapping[str, Any]) -> Table:
     }
     if "validation" in metrics:
         rows["validation people"] = _scores(metrics["validation"])
+    for head in metrics["test"].get("heads", ()):
+        rows[f"head {head['name']}"] = _scores(head) + ", held-out people"
     for name, value in rows.items():
         table.add_row(name, value)
     return table
 
 
 def _scores(scores: Mapping[str, Any]) -> str:
+    if scores["accuracy"] is None or scores["macro_f1"] is None:
+        return f"{scores['windows']:,} windows, too few known answers to score"
     return (
         f"{100 * scores['accuracy']:.2f} % of {scores['windows']:,} windows, macro-F1 {100 * scores['macro_f1']:.2f} %"
     )

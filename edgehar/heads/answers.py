@@ -21,8 +21,8 @@ def decide(kind: str, outputs: NDArray[Any], zero: float = 0) -> NDArray[np.int1
         zero: what a logit of 0 is: the zero point where outputs are integers.
     """
     if kind == "multiclass":
-        return outputs.argmax(axis=1)[:, None].astype(np.int16)
-    return (outputs >= zero).astype(np.int16)
+        return np.asarray(outputs.argmax(axis=-1, keepdims=True), np.int16)
+    return np.asarray(outputs >= zero, np.int16)
 
 
 def sigmoid(scale: float, zero_point: int) -> NDArray[np.float64]:

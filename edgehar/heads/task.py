@@ -59,8 +59,8 @@ class Task:
         # a multiclass head has one answer a sample; the yes and no of one label exclude each other
         rivals = [self.labels] if self.kind == "multiclass" else [(label, NOT + label) for label in self.labels]
         for keys in rivals:
-            names = [name for key in keys if key in self.groups or key in self.labels for name in self.sources(key)]
-            twice = sorted({name for name in names if names.count(name) > 1})
+            meant = [name for key in keys if key in self.groups or key in self.labels for name in self.sources(key)]
+            twice = sorted({name for name in meant if meant.count(name) > 1})
             if twice:
                 raise ValueError(f"{where}: {twice[0]!r} stands under two of {', '.join(keys)}, expected under one")
 

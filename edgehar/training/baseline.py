@@ -7,6 +7,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +16,17 @@ from torch import nn
 
 from edgehar.bundle import dump_npz
 from edgehar.files import write_atomic
-from edgehar.recording import UNLABELLED, Recording
-from edgehar.signal import FrontEnd, sliding_windows, window_labels
+from edgehar.heads import UNKNOWN, HeadScores, Task, decide, score_head
+from edgehar.models.heads import outputs_of
+from edgehar.recording import Recording
+from edgehar.signal import FrontEnd, sliding_windows
 from edgehar.training.config import TrainConfig
 from edgehar.training.metrics import Scores, score
-from edgehar.training.windows import class_labels
+from edgehar.training.windows import recording_truth
 
 BATCH = 1024
+
+F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +35,21 @@ class Baseline:
 
     Attributes:
         device: where they were computed, e.g. ``NVIDIA H200`` or a processor's name.
-        logits: recording name → ``[N, K]`` float32 of all windows at 0, hop, 2 hop, ...
-        truth: recording name → ``[N]`` int16, -1 where a window is not scored.
-        scores: over the scored windows of all recordings.
+        tasks: what each head is asked.
+        logits: recording name → ``[N, K]`` of each head, for all windows at 0, hop, 2 hop, ...
+        scores: of the first head, over the scored windows of all recordings.
+        heads: of every head.
     """
 
     device: str
-    logits: dict[str, NDArray[np.float32]]
-    truth: dict[str, NDArray[np.int16]]
+    tasks: tuple[Task, ...]
+    logits: dict[str, tuple[F32, ...]]
     scores: Scores
+    heads: tuple[HeadScores, ...]
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the scores as plain JSON data: the first head's, and under ``heads`` each one's where several are."""
+        return {**self.scores.to_dict(), **head_metrics(self.tasks, self.heads)}
 
 
 def best_device() -> torch.device:
@@ -64,13 +75,37 @@ def _cpu_name() -> str:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, features: NDArray[np.float32], device: torch.device) -> NDArray[np.float32]:
-    """Return logits ``[N, K]`` of features ``[N, T, F]``, in float32 without TF32."""
+def predict(network: nn.Module, features: F32, device: torch.device) -> tuple[F32, ...]:
+    """Return logits ``[N, K]`` of each head for features ``[N, T, F]``, in float32 without TF32."""
     chunks = [
-        network(torch.from_numpy(np.ascontiguousarray(features[i : i + BATCH])).to(device)).cpu().numpy()
-        for i in range(0, len(features), BATCH)
+        [y.cpu().numpy() for y in outputs_of(network, torch.from_numpy(np.ascontiguousarray(part)).to(device))]
+        for part in (features[i : i + BATCH] for i in range(0, len(features), BATCH))
     ]
-    return np.concatenate(chunks)
+    return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
+
+
+def score_outputs(
+    tasks: Sequence[Task], truth: Sequence[NDArray[np.int16]], logits: Sequence[F32]
+) -> tuple[Scores, tuple[HeadScores, ...]]:
+    """Return the scores of the first head, which is multiclass, and those of every head.
+
+    Args:
+        tasks: the heads.
+        truth: ``[N, W]`` of each.
+        logits: ``[N, K]`` of each.
+    """
+    decided = [decide(task.kind, values) for task, values in zip(tasks, logits, strict=True)]
+    known = truth[0][:, 0] != UNKNOWN
+    first = score(truth[0][known, 0], decided[0][known, 0], len(tasks[0].labels))
+    return first, tuple(map(score_head, tasks, truth, decided))
+
+
+def head_metrics(tasks: Sequence[Task], heads: Sequence[HeadScores]) -> dict[str, Any]:
+    """Return ``{"heads": [...]}`` as plain JSON data, nothing where there is one head."""
+    if len(tasks) == 1:
+        return {}
+    rows = [{"name": t.name, "kind": t.kind, **scores.to_dict()} for t, scores in zip(tasks, heads, strict=True)]
+    return {"heads": rows}
 
 
 def compute_baseline(
@@ -87,24 +122,27 @@ def compute_baseline(
         if len(windows) == 0:
             continue
         logits[recording.name] = predict(network, windows, device)
-        truth[recording.name] = window_labels(class_labels(recording, config.labels), config.window, config.hop)
+        truth[recording.name] = recording_truth(recording, config.tasks, config.window, config.hop)
     network.cpu()
-    all_truth = np.concatenate(list(truth.values()))
-    decided = np.concatenate([values.argmax(axis=1) for values in logits.values()])
-    scored = all_truth != UNLABELLED
-    return Baseline(device_name(device), logits, truth, score(all_truth[scored], decided[scored], len(config.labels)))
+    every_truth = [np.concatenate(parts) for parts in zip(*truth.values(), strict=True)]
+    every_logit = [np.concatenate(parts) for parts in zip(*logits.values(), strict=True)]
+    return Baseline(device_name(device), config.tasks, logits, *score_outputs(config.tasks, every_truth, every_logit))
 
 
 def baseline_files(baseline: Baseline) -> dict[str, bytes]:
     """Return ``baseline.json`` and ``baseline.npz`` as a run folder and a bundle hold them.
 
-    The npz has ``labels/RECORDING`` int8 ``[N]``, ``logits/RECORDING`` float32 ``[N, K]`` for every window, in order.
+    The npz has ``labels/RECORDING`` int8 ``[N]``, ``logits/RECORDING`` float32 ``[N, K]`` for every window, in order;
+    for a second, third, ... head ``labels_1/RECORDING`` int8 ``[N, W]`` and ``logits_1/RECORDING``.
     """
-    summary = {"device": baseline.device, **baseline.scores.to_dict()}
+    summary = {"device": baseline.device, **baseline.metrics()}
     arrays: dict[str, NDArray[np.generic]] = {}
-    for name, logits in baseline.logits.items():
-        arrays[f"labels/{name}"] = logits.argmax(axis=1).astype(np.int8)
-        arrays[f"logits/{name}"] = logits
+    for name, (first, *others) in baseline.logits.items():
+        arrays[f"labels/{name}"] = first.argmax(axis=1).astype(np.int8)
+        arrays[f"logits/{name}"] = first
+        for i, logits in enumerate(others, start=1):
+            arrays[f"labels_{i}/{name}"] = decide(baseline.tasks[i].kind, logits).astype(np.int8)
+            arrays[f"logits_{i}/{name}"] = logits
     return {
         "baseline.json": (json.dumps(summary, indent=1) + "\n").encode(),
         "baseline.npz": dump_npz(**arrays),

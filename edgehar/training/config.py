@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgehar.errors import ConfigError
+from edgehar.heads import Task
 
 HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 
@@ -28,11 +29,41 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class HeadConfig:
+    """One head of several: :class:`edgehar.heads.Task` says what the fields mean, and its weight in the loss."""
+
+    name: str
+    kind: str  # multiclass, binary or multilabel
+    labels: tuple[str, ...]  # one a logit; of a binary head the one that means yes
+    weight: float = 1.0  # of its loss in the sum
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # label (or not_LABEL) -> the data's labels
+    purity: float = 1.0  # share of a window's samples that must agree
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1e6:
+            raise ConfigError(f"head {self.name!r}: weight is {self.weight}, expected more than 0 and at most 1e6")
+        _ = self.task
+
+    @property
+    def task(self) -> Task:
+        """What the head is asked.
+
+        Raises:
+            ConfigError: the fields do not fit together.
+        """
+        try:
+            return Task(self.name, self.kind, self.labels, self.groups, self.purity)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run. Every field has a default; unknown keys in a file fail."""
 
     dataset: str = "hapt"
-    labels: tuple[str, ...] = HAR_LABELS  # the classes, in order; other labels are left out
+    labels: tuple[str, ...] = HAR_LABELS  # the classes of the one head, in order; other labels are left out
+    heads: tuple[HeadConfig, ...] = ()  # several heads instead of ``labels``; the first announces the events
     test_subjects: tuple[str, ...] = ()  # held out from everything; () = the data set's official ones
     validation_subjects: int = 2  # people taken out of the training people, for curves and early stopping
     window: int = 128  # samples
@@ -64,8 +95,33 @@ class TrainConfig:
                 raise ConfigError(f"{name} is {value}, expected {low} to {high}")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError(f"labels are {list(self.labels)}, expected at least two different ones")
+        self._check_heads()
         if self.early_stop_patience and not self.validation_subjects:
             raise ConfigError("early_stop_patience needs validation_subjects >= 1: test people may not decide when")
+
+    def _check_heads(self) -> None:
+        names = [head.name for head in self.heads]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"heads are called {', '.join(names)}, expected different names")
+        if self.heads and self.labels != HAR_LABELS:
+            raise ConfigError("labels and heads are both given; put the labels into the first of the heads")
+        if self.heads and self.heads[0].kind != "multiclass":
+            raise ConfigError(
+                f"the first head {names[0]!r} is {self.heads[0].kind}, expected multiclass: it announces the activity; "
+                "put the others after it"
+            )
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What each head is asked, in order: ``heads``, or the one that ``labels`` describes."""
+        if self.heads:
+            return tuple(head.task for head in self.heads)
+        return (Task("activity", "multiclass", self.labels),)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Weight of each head's loss."""
+        return tuple(head.weight for head in self.heads) or (1.0,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -137,6 +193,8 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(kinds) == len(value):
             return tuple(_typed(k, v, where) for k, v in zip(kinds, value, strict=True))
+    if origin is Mapping and isinstance(value, Mapping) and arguments[1] is not Any:
+        return {str(key): _typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     scalar = origin or kind
     if scalar is float and type(value) is int:
         return float(value)

@@ -24,11 +24,19 @@ from edgehar.files import write_json
 from edgehar.models import count_parameters
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, default_front_end
-from edgehar.training.baseline import best_device, compute_baseline, device_name, predict, save_baseline
+from edgehar.training.baseline import (
+    best_device,
+    compute_baseline,
+    device_name,
+    head_metrics,
+    predict,
+    save_baseline,
+    score_outputs,
+)
 from edgehar.training.config import TrainConfig
 from edgehar.training.curves import draw_curves
 from edgehar.training.history import History
-from edgehar.training.metrics import score
+from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
 from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_run
 from edgehar.training.windows import TrainingBatches, scored_windows
@@ -113,11 +121,12 @@ def train(
     held_out = select(recordings, split.test_subjects)
     baseline = compute_baseline(network, front_end, config, held_out)
     save_baseline(out, baseline)
-    metrics: dict[str, Any] = {"test": baseline.scores.to_dict()}
+    metrics: dict[str, Any] = {"test": baseline.metrics()}
     if validation is not None:
-        features, truth = (t.numpy() for t in validation.tensors)
-        decided = predict(network, features, torch.device("cpu")).argmax(axis=1)
-        metrics["validation"] = score(truth, decided, len(config.labels)).to_dict()
+        features, answers = validation.tensors
+        truth = [column.numpy() for column in split_truth(config.tasks, answers)]
+        first, heads = score_outputs(config.tasks, truth, predict(network, features.numpy(), torch.device("cpu")))
+        metrics["validation"] = {**first.to_dict(), **head_metrics(config.tasks, heads)}
     title = f"{config.model} on {config.dataset}, seed {config.seed}"
     draw_curves(history.rows, title, out / "learning_curves.png")
     record = {

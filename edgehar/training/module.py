@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from edgehar.heads import UNKNOWN
+from edgehar.models.heads import outputs_of
 from edgehar.training.config import TrainConfig
+from edgehar.training.losses import weighted_loss
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 
@@ -36,7 +39,10 @@ def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | 
 
 
 class HarModule(pl.LightningModule):
-    """Cross-entropy with label smoothing, AdamW, warm-up + cosine, exponential moving average of the weights."""
+    """The heads' weighted loss, AdamW, warm-up + cosine, exponential moving average of the weights.
+
+    The curves' accuracy and macro-F1 are those of the first head.
+    """
 
     def __init__(self, network: nn.Module, config: TrainConfig, total_steps: int) -> None:
         super().__init__()
@@ -45,30 +51,34 @@ class HarModule(pl.LightningModule):
         self.averaged = AveragedModel(network, multi_avg_fn=_moving_average(config.average_decay), use_buffers=True)
         self.config = config
         self.total_steps = total_steps
-        self.loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
-        classes = len(config.labels)
-        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
-        self.validation_accuracy = MulticlassAccuracy(classes, average="micro")
-        self.validation_macro_f1 = MulticlassF1Score(classes, average="macro")
+        self.tasks = config.tasks
+        classes = len(self.tasks[0].labels)
+        self.train_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
+        self.validation_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
+        self.validation_macro_f1 = MulticlassF1Score(classes, average="macro", ignore_index=UNKNOWN)
+
+    def loss(self, outputs: tuple[Tensor, ...], truth: Tensor) -> Tensor:
+        """Return the heads' weighted loss of truth ``[B, W]``."""
+        return weighted_loss(self.tasks, self.config.weights, outputs, truth, self.config.label_smoothing)
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Return the loss of ``(features [B, T, F], labels [B])``, mixed in pairs.
+        """Return the loss of ``(features [B, T, F], truth [B, W])``, mixed in pairs.
 
         Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
         """
-        features, labels = batch
-        share, partner = 1.0, torch.arange(len(labels), device=labels.device)
+        features, truth = batch
+        share, partner = 1.0, torch.arange(len(truth), device=truth.device)
         if self.config.mixup:
             share = float(torch.distributions.Beta(self.config.mixup, self.config.mixup).sample())
-            partner = torch.randperm(len(labels), device=labels.device)
+            partner = torch.randperm(len(truth), device=truth.device)
             features = share * features + (1 - share) * features[partner]
-        logits = self.network(features)
-        loss: Tensor = share * self.loss(logits, labels) + (1 - share) * self.loss(logits, labels[partner])
-        self.train_accuracy(logits, labels if share >= 0.5 else labels[partner])
+        outputs = outputs_of(self.network, features)
+        loss: Tensor = share * self.loss(outputs, truth) + (1 - share) * self.loss(outputs, truth[partner])
+        self.train_accuracy(outputs[0], (truth if share >= 0.5 else truth[partner])[:, 0])
         self.log("train_loss", loss, on_step=False, on_epoch=True)
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
         return loss
@@ -79,11 +89,11 @@ class HarModule(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Score the averaged weights on held-out training people."""
-        features, labels = batch
-        logits = self.averaged(features)
-        self.validation_accuracy(logits, labels)
-        self.validation_macro_f1(logits, labels)
-        self.log("validation_loss", self.loss(logits, labels), on_epoch=True)
+        features, truth = batch
+        outputs = outputs_of(self.averaged, features)
+        self.validation_accuracy(outputs[0], truth[:, 0])
+        self.validation_macro_f1(outputs[0], truth[:, 0])
+        self.log("validation_loss", self.loss(outputs, truth), on_epoch=True)
         self.log("validation_accuracy", self.validation_accuracy, on_epoch=True, prog_bar=True)
         self.log("validation_macro_f1", self.validation_macro_f1, on_epoch=True)
 

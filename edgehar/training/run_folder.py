@@ -27,6 +27,7 @@ from edgehar.datasets.splits import Split
 from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
+from edgehar.models.heads import MultiHead
 from edgehar.signal import FrontEnd
 from edgehar.training.config import TrainConfig, from_mapping
 
@@ -56,17 +57,25 @@ class TrainedRun:
 
 
 def build_network(config: TrainConfig, features: int) -> nn.Module:
-    """Return the untrained network that ``config`` describes.
+    """Return the untrained network that ``config`` describes; with several heads it returns a tuple of logits.
 
     Raises:
-        ConfigError: unknown model or model option, or a window the model cannot take.
+        ConfigError: unknown model or model option, a window the model cannot take, or a model that has no place for
+            several heads.
     """
+    logits = [len(task.labels) for task in config.tasks]
     entry = model_entry(config.model)
     options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
     try:
-        return entry.build(options, config.window, features, len(config.labels))
+        network = entry.build(options, config.window, features, logits[0])
     except ValueError as error:
         raise ConfigError(f"{error}; choose a longer window or other model_options") from None
+    if len(logits) == 1:
+        return network
+    try:
+        return MultiHead(network, logits)
+    except ValueError as error:
+        raise ConfigError(f"model {config.model!r}: {error}; train one head, or choose another model") from None
 
 
 def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None:

@@ -11,74 +11,82 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgehar.errors import DataError
-from edgehar.recording import UNLABELLED, Recording
-from edgehar.signal import FrontEnd, sliding_windows, window_labels, window_starts
+from edgehar.heads import UNKNOWN, Task, check_names, window_truth
+from edgehar.recording import Recording
+from edgehar.signal import FrontEnd, sliding_windows, window_starts
 from edgehar.training.augment import augment
 from edgehar.training.config import TrainConfig
 
 
-def class_labels(recording: Recording, labels: Sequence[str]) -> NDArray[np.int16]:
-    """Return ``[T]`` labels as indices into ``labels``; -1 for every other activity.
+def recording_truth(
+    recording: Recording, tasks: Sequence[Task], window: int, hop: int
+) -> tuple[NDArray[np.int16], ...]:
+    """Return the truth ``[N, W]`` of every window, for each head; -1 where it is unknown.
 
     Raises:
         DataError: the recording has no labels, or a wanted label is not among its label names.
     """
+    where = f"recording {recording.name!r}"
     if recording.labels is None:
-        raise DataError(f"recording {recording.name!r} has no labels; training needs one a sample")
-    unknown = [name for name in labels if name not in recording.label_names]
-    if unknown:
-        raise DataError(
-            f"label {unknown[0]!r} is not in the data; recording {recording.name!r} has "
-            f"{', '.join(recording.label_names)}"
-        )
-    table = np.full(len(recording.label_names) + 1, UNLABELLED, np.int16)  # the last entry catches index -1
-    for index, name in enumerate(labels):
-        table[recording.label_names.index(name)] = index
-    return table[recording.labels]
+        raise DataError(f"{where} has no labels; training needs one a sample")
+    check_names(tasks, recording.label_names, where)
+    return tuple(window_truth(task, recording.labels, recording.label_names, window, hop) for task in tasks)
 
 
 def scored_windows(
     recordings: Sequence[Recording], front_end: FrontEnd, config: TrainConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """Return features ``[N, window, F]`` and labels ``[N]`` of all windows that carry one label, in stream order."""
+    """Return the windows of which some head knows the truth, in stream order.
+
+    Returns:
+        Features ``[N, window, F]``, and the heads' truth side by side ``[N, sum of W]``.
+    """
     features, truth = [], []
     for recording in recordings:
-        labels = window_labels(class_labels(recording, config.labels), config.window, config.hop)
+        answers = np.concatenate(recording_truth(recording, config.tasks, config.window, config.hop), axis=1)
         windows = sliding_windows(front_end.run(recording.samples), config.window, config.hop)
-        features.append(windows[labels != UNLABELLED])
-        truth.append(labels[labels != UNLABELLED])
+        known = (answers != UNKNOWN).any(axis=1)
+        features.append(windows[known])
+        truth.append(answers[known])
     return np.concatenate(features), np.concatenate(truth)
 
 
 @dataclass(frozen=True)
 class ShiftingWindow:
-    """A training window that may start anywhere in ``first..last`` without leaving its activity."""
+    """A training window that may start anywhere in ``first..last`` without another truth."""
 
     first: int
     last: int
-    label: int
+    truth: tuple[int, ...]
 
 
-def shifting_windows(labels: NDArray[np.int16], window: int, hop: int, shift: int) -> list[ShiftingWindow]:
-    """Return one entry for every scored window of ``[T]`` labels, with the room it has to move."""
-    pure_at = window_labels(labels, window, 1)
+def shifting_windows(truth_at: NDArray[np.int16], starts: NDArray[np.int64], shift: int) -> list[ShiftingWindow]:
+    """Return one entry for every window with a known answer, with the room it has to move.
+
+    Args:
+        truth_at: ``[S, W]`` truth of a window at every sample it can start at.
+        starts: where windows start.
+        shift: samples; a window moves by up to half of it.
+    """
     entries = []
-    for start in window_starts(len(labels), window, hop):
-        label = int(pure_at[start])
-        if label == UNLABELLED:
+    for start in starts.tolist():
+        row = truth_at[start]
+        if (row == UNKNOWN).all():
             continue
-        low = max(0, int(start) - shift // 2)
-        room = np.flatnonzero(pure_at[low : int(start) + shift // 2 + 1] == label) + low
-        entries.append(ShiftingWindow(int(room[0]), int(room[-1]), label))
+        low = max(0, start - shift // 2)
+        other = np.flatnonzero((truth_at[low : start + shift // 2 + 1] != row).any(axis=1)) + low
+        first = int(max(other[other < start], default=low - 1)) + 1
+        last = int(min(other[other > start], default=min(start + shift // 2 + 1, len(truth_at)))) - 1
+        entries.append(ShiftingWindow(first, last, tuple(row.tolist())))
     return entries
 
 
 class TrainingBatches:
     """Batches of augmented, shifted windows; the same seed and epoch give the same batches on every machine.
 
-    Iterating yields ``(features [B, window, F] float32, labels [B] int64)``. Windows are cut from the raw samples
-    with the front end's memory before them, changed, and then run through the front end, so training sees what the
-    device computes.
+    Iterating yields ``(features [B, window, F] float32, truth [B, W] int64)``, the heads' truth side by side.
+    Windows are cut from the raw samples with the front end's memory before them, changed, and then run through the
+    front end, so training sees what the device computes.
     """
 
     def __init__(self, recordings: Sequence[Recording], front_end: FrontEnd, config: TrainConfig) -> None:
@@ -86,19 +94,23 @@ class TrainingBatches:
         self._config = config
         self._channels = recordings[0].channels
         self._samples = np.concatenate([r.samples for r in recordings])
-        entries: list[tuple[int, int, int, int]] = []
+        places: list[tuple[int, int, int]] = []
+        truth: list[tuple[int, ...]] = []
         base = 0
         for recording in recordings:
-            labels = class_labels(recording, config.labels)
-            found = shifting_windows(labels, config.window, config.hop, config.augmentation.shift)
-            entries += [(base, base + e.first, base + e.last, e.label) for e in found]
+            truth_at = np.concatenate(recording_truth(recording, config.tasks, config.window, hop=1), axis=1)
+            starts = window_starts(len(recording.samples), config.window, config.hop)
+            found = shifting_windows(truth_at, starts, config.augmentation.shift)
+            places += [(base, base + e.first, base + e.last) for e in found]
+            truth += [e.truth for e in found]
             base += len(recording.samples)
-        if len(entries) < config.batch_size:
+        if len(places) < config.batch_size:
             raise DataError(
-                f"{len(entries)} training windows, expected at least one batch of {config.batch_size}; "
+                f"{len(places)} training windows, expected at least one batch of {config.batch_size}; "
                 "use more recordings, a smaller hop or a smaller batch_size"
             )
-        self._base, self._first, self._last, self._labels = np.asarray(entries, np.int64).T
+        self._base, self._first, self._last = np.asarray(places, np.int64).T
+        self._truth = np.asarray(truth, np.int64)
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -113,7 +125,7 @@ class TrainingBatches:
         for batch in range(len(self)):
             chosen = order[batch * size : (batch + 1) * size]
             features = self._front_end.run(self._raw(chosen, rng))[:, self._front_end.memory_samples :]
-            yield torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(self._labels[chosen])
+            yield torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(self._truth[chosen])
 
     def _raw(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """Raw windows ``[B, memory + window, C]`` at random places within their room.

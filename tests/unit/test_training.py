@@ -14,13 +14,14 @@ import torch
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.errors import DataError, UsageError
+from edgehar.heads import Task
 from edgehar.recording import IMU_CHANNELS
-from edgehar.signal import default_front_end, sliding_windows
+from edgehar.signal import default_front_end, sliding_windows, window_labels, window_starts
 from edgehar.training.augment import augment, rotations, triads
 from edgehar.training.config import Augmentation, TrainConfig, load_config
 from edgehar.training.fit import make_split, train
 from edgehar.training.run_folder import open_run
-from edgehar.training.windows import TrainingBatches, class_labels, shifting_windows
+from edgehar.training.windows import TrainingBatches, recording_truth, shifting_windows
 
 SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
 NO_CHANGES = Augmentation(rotation_deg=0.0, scale=0.0, shift=0)
@@ -149,20 +150,29 @@ def test_batches_depend_on_seed_and_epoch_alone():
 
 def test_shifting_windows_stay_within_their_activity():
     labels = np.repeat(np.int16([-1, 0, 1, 1, -1]), [10, 200, 100, 60, 300])
-    entries = shifting_windows(labels, window=64, hop=32, shift=64)
-    assert {e.label for e in entries} == {0, 1}
+    truth_at = window_labels(labels, 64, 1)[:, None]
+    entries = shifting_windows(truth_at, window_starts(len(labels), 64, 32), shift=64)
+    assert {e.truth for e in entries} == {(0,), (1,)}
     for entry in entries:
         for start in (entry.first, entry.last):
-            assert (labels[start : start + 64] == entry.label).all()
+            assert (labels[start : start + 64] == entry.truth[0]).all()
+
+
+def test_shifting_windows_keep_the_truth_of_every_head():
+    truth_at = np.int16([[0, 1], [0, 1], [0, -1], [0, -1], [0, 1], [-1, -1], [-1, 0]])
+    entries = shifting_windows(truth_at, np.arange(7), shift=6)
+    assert [(e.first, e.last, e.truth) for e in entries] == [
+        (0, 1, (0, 1)), (0, 1, (0, 1)), (2, 3, (0, -1)), (2, 3, (0, -1)), (4, 4, (0, 1)), (6, 6, (-1, 0)),
+    ]  # fmt: skip
 
 
 def test_labels_are_mapped_by_name():
     recording = select(load_dataset("hapt"), ("1",))[0]
-    mapped = class_labels(recording, ("sitting", "walking"))
+    (mapped,) = recording_truth(recording, [Task("activity", "multiclass", ("sitting", "walking"))], 1, 1)
     assert (mapped[recording.labels == recording.label_names.index("sitting")] == 0).all()
     assert (mapped[recording.labels == recording.label_names.index("upstairs")] == -1).all()
     with pytest.raises(DataError, match="label 'flying' is not in the data"):
-        class_labels(recording, ("flying", "walking"))
+        recording_truth(recording, [Task("activity", "multiclass", ("flying", "walking"))], 1, 1)
 
 
 def test_split_and_test_people():

@@ -1,9 +1,10 @@
 """Configs: every mistake is named together with the nearest accepted key."""
 
+import json
+
 import pytest
 
 from edgehar.errors import ConfigError
-from edgehar.models import MODELS
 from edgehar.training.config import TrainConfig, from_mapping, load_config
 from edgehar.training.run_folder import build_network
 
@@ -38,6 +39,54 @@ def test_mistakes_are_named(item, message):
         load_config(None, [item])
 
 
+HEADS = """
+[[heads]]
+name = "activity"
+kind = "multiclass"
+labels = ["walking", "sitting"]
+[[heads]]
+name = "moving"
+kind = "binary"
+labels = ["moving"]
+weight = 0.5
+purity = 0.75
+[heads.groups]
+moving = ["walking", "upstairs"]
+not_moving = ["sitting"]
+"""
+
+
+def test_heads_from_a_file(tmp_path):
+    (tmp_path / "a.toml").write_text(HEADS)
+    config = load_config(tmp_path / "a.toml")
+    assert [task.name for task in config.tasks] == ["activity", "moving"]
+    assert config.weights == (1.0, 0.5)
+    assert config.tasks[1].groups == {"moving": ("walking", "upstairs"), "not_moving": ("sitting",)}
+    assert from_mapping(TrainConfig, config.to_dict(), "x") == config
+    assert from_mapping(TrainConfig, json.loads(json.dumps(config.to_dict())), "x") == config
+    single = TrainConfig(labels=("walking", "sitting")).tasks
+    assert [(t.name, t.kind, t.labels) for t in single] == [("activity", "multiclass", ("walking", "sitting"))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"moving"\nkind', '"activity"\nkind', "expected different names"),
+        ('"multiclass"', '"multilabel"', "the first head 'activity' is multilabel, expected multiclass"),
+        ('["moving"]', '["moving", "still"]', "head 'moving': labels of a binary head"),
+        ("weight = 0.5", "weight = -1", "weight is -1"),
+        ("purity", "purty", "unknown key 'purty', did you mean 'purity'"),
+        ("not_moving =", "still =", "group 'still'"),
+        ('not_moving = ["sitting"]', "not_moving = 3", "groups.not_moving is 3, expected tuple"),
+        ("\n[[heads]]", 'labels = ["sitting", "standing"]\n[[heads]]', "labels and heads are both given"),
+    ],
+)
+def test_mistakes_in_heads_are_named(tmp_path, old, new, message):
+    (tmp_path / "a.toml").write_text(HEADS.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "a.toml")
+
+
 def test_files_that_are_no_toml(tmp_path):
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe = ")
     with pytest.raises(ConfigError, match="not valid TOML"):
@@ -53,4 +102,3 @@ def test_unknown_models_and_options_are_named():
         build_network(TrainConfig(model_options={"widht": 3}), 9)
     with pytest.raises(ConfigError, match="early_stop_patience needs"):
         TrainConfig(early_stop_patience=3, validation_subjects=0)
-    assert set(MODELS) == {"ds_cnn", "cnn1d"}
