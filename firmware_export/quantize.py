@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,11 @@ from firmware_export.affine import (
     quantize_bias,
     quantize_weight,
     smallest_weight_scale,
+    to_integers,
 )
-from firmware_export.graph import Graph, Node, Quantization, Value, assemble
+from firmware_export.graph import Graph, Node, Quantization, Range, Value, assemble
 from firmware_export.ops import op_of
-from firmware_export.ops.op import Bias, Weight
+from firmware_export.ops.op import Bias, Constant, Weight
 
 
 def quantize(graph: Graph) -> Graph:
@@ -33,6 +35,7 @@ def quantize(graph: Graph) -> Graph:
         ExportError: an activation was not calibrated.
     """
     values = {value.name: _activation(graph, value) for value in graph.activations}
+    values.update((value.name, value) for value in _tables(graph))
     nodes: list[Node] = []
     for node in graph.nodes:
         if op_of(node).int8 is None:
@@ -55,6 +58,15 @@ def _activation(graph: Graph, value: Value) -> Value:
     else:
         raise ExportError(f"value {value.name!r} has no calibrated range; calibrate the graph before quantizing it")
     return replace(value, dtype="int8", quant=quant, range=None)
+
+
+def _tables(graph: Graph) -> Iterator[Value]:
+    for node in graph.nodes:
+        for index, role in enumerate(op_of(node).operands):
+            if isinstance(role, Constant):
+                data = _data(graph, node, index)
+                quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
+                yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
 
 
 def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tuple[str, ...], list[Value]]:

@@ -11,7 +11,16 @@ import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
 from firmware_export.graph import Graph, Shape, Value, assemble
-from firmware_export.onnx_reader import arithmetic, convolution, dense, pooling, recurrent, shapes, slicing
+from firmware_export.onnx_reader import (
+    arithmetic,
+    attention,
+    convolution,
+    dense,
+    pooling,
+    recurrent,
+    shapes,
+    slicing,
+)
 from firmware_export.onnx_reader.constants import fold_constants, is_folded
 from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SERIES, Axes, Reading, Tensor, name_of
 
@@ -24,6 +33,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Conv": convolution.read_conv,
     "Div": arithmetic.read_div,
     "Dropout": shapes.read_identity,
+    "Expand": attention.read_expand,
     "Flatten": shapes.read_flatten,
     "Gather": slicing.read_gather,
     "Gemm": dense.read_gemm,
@@ -31,9 +41,12 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "GlobalMaxPool": pooling.read_global_max_pool,
     "Identity": shapes.read_identity,
     "LSTM": recurrent.read_lstm,
-    "MatMul": dense.read_matmul,
+    "LayerNormalization": attention.read_layer_normalization,
+    "LpNormalization": attention.read_lp_normalization,
+    "MatMul": attention.read_matmul,
     "MaxPool": pooling.read_max_pool,
     "Mul": arithmetic.read_mul,
+    "ReduceL2": attention.read_reduce_l2,
     "ReduceMax": pooling.read_reduce_max,
     "ReduceMean": pooling.read_reduce_mean,
     "Relu": arithmetic.read_relu,

@@ -8,9 +8,11 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import CHANNELS_FIRST, Reading, Tensor, attribute, constant_of
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, SERIES, Reading, Tensor, attribute, constant_of, name_of
 from firmware_export.ops.add import Add
+from firmware_export.ops.add_constant import AddConstant
 from firmware_export.ops.batch_norm import BatchNorm
+from firmware_export.ops.l2_norm import SHORTEST, L2Norm
 from firmware_export.ops.op import FusedActivation
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.softmax import Softmax
@@ -27,8 +29,10 @@ def read_batch_normalization(reading: Reading, node: ir.Node) -> None:
 
 
 def read_add(reading: Reading, node: ir.Node) -> None:
-    """Two activations, or one and a constant a channel."""
+    """Two activations, or one and a constant: one number a channel, or a table of all steps and channels."""
     if any(v is not None and constant_of(v) is not None for v in node.inputs):
+        if _add_table(reading, node):
+            return
         x, vector = _with_constant(reading, node)
         _scale_and_offset(reading, node, x, np.ones_like(vector), vector)
         return
@@ -54,8 +58,14 @@ def read_sub(reading: Reading, node: ir.Node) -> None:
 
 
 def read_div(reading: Reading, node: ir.Node) -> None:
-    """An activation divided by a constant a channel."""
+    """An activation divided by a constant a channel, or by its columns' own length."""
     _constant_is_second(reading, node)
+    length_of = reading.lengths.get(name_of(node.inputs[1]))
+    if length_of is not None:
+        if length_of != reading.tensor(node, 0):
+            raise reading.refuse(node, "division by the length of another activation's columns")
+        reading.add(node, "l2_norm", (length_of.name,), L2Norm(), length_of.axes)
+        return
     x, vector = _with_constant(reading, node)
     if not vector.all():
         raise reading.refuse(node, "the divisor holds a zero")
@@ -68,13 +78,16 @@ def read_relu(reading: Reading, node: ir.Node) -> None:
 
 
 def read_clip(reading: Reading, node: ir.Node) -> None:
-    """A clamp to 0..6 (ReLU6) or to 0 and above (ReLU)."""
-    limits = []
+    """A clamp to 0..6 (ReLU6) or to 0 and above (ReLU), or of a length that is about to divide."""
+    lifted = reading.lengths.get(name_of(node.inputs[0]))
+    limits: list[float | None] = []
     for index, name in ((1, "min"), (2, "max")):
         given = reading.constant(node, index)
         limits.append(attribute(node, name, None) if given is None else float(given.reshape(())))
     low, high = limits
-    if low == 0 and high == 6:
+    if lifted is not None and low is not None and low <= SHORTEST and high is None:
+        reading.lengths[name_of(node.outputs[0])] = lifted  # the kernels clamp a length themselves
+    elif low == 0 and high == 6:
         _clamp(reading, node, FusedActivation.RELU6)
     elif low == 0 and (high is None or high >= np.finfo(np.float32).max):
         _clamp(reading, node, FusedActivation.RELU)
@@ -88,6 +101,21 @@ def read_softmax(reading: Reading, node: ir.Node) -> None:
     if x.axes[int(attribute(node, "axis", -1))] != len(x.shape) - 1:
         raise reading.refuse(node, f"softmax of {list(x.onnx_shape)} over axis {attribute(node, 'axis', -1)}")
     reading.add(node, "softmax", (x.name,), Softmax(), x.axes, steps=x.steps)
+
+
+def _add_table(reading: Reading, node: ir.Node) -> bool:
+    """Append an ``add_constant`` if the constant has a number for every step and channel; return whether it does."""
+    second = node.inputs[1] is not None and constant_of(node.inputs[1]) is not None
+    x, table = reading.tensor(node, 0 if second else 1), reading.required(node, 1 if second else 0)
+    if x.axes not in (SERIES, CHANNELS_FIRST) or 1 in x.shape[1:]:
+        return False
+    aligned = (1,) * (3 - table.ndim) + table.shape
+    if aligned != x.onnx_shape:
+        return False
+    order = (0, 2, 1) if x.axes == CHANNELS_FIRST else (0, 1, 2)
+    name = reading.add_constant(f"{node.outputs[0].name}/table", table.reshape(aligned).transpose(order))
+    reading.add(node, "add_constant", (x.name, name), AddConstant(), x.axes)
+    return True
 
 
 def _clamp(reading: Reading, node: ir.Node, activation: FusedActivation) -> None:

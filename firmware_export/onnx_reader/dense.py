@@ -1,4 +1,7 @@
-"""ONNX ``Gemm`` and ``MatMul`` with a constant: fully connected layers, columns in channels-last order."""
+"""ONNX ``Gemm`` and ``MatMul`` with a constant: fully connected layers, columns in channels-last order.
+
+Over a series ``[N, T, C]`` a fully connected layer is a convolution of kernel 1.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import ROWS, Reading, attribute, name_of
+from firmware_export.onnx_reader.reading import ROWS, SERIES, Reading, attribute, name_of
+from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.dense import Dense
 
 
@@ -23,9 +27,25 @@ def read_gemm(reading: Reading, node: ir.Node) -> None:
     _add_dense(reading, node, weight if attribute(node, "transB", 0) else weight.T, bias)
 
 
-def read_matmul(reading: Reading, node: ir.Node) -> None:
+def read_dense_matmul(reading: Reading, node: ir.Node) -> None:
     """A times constant B; the Add that usually follows is folded in later."""
-    _add_dense(reading, node, reading.required(node, 1).T, None)
+    weight = reading.required(node, 1)
+    if reading.tensor(node, 0).axes == SERIES and weight.ndim == 2:
+        _add_pointwise(reading, node, weight.T)
+    else:
+        _add_dense(reading, node, weight.T, None)
+
+
+def _add_pointwise(reading: Reading, node: ir.Node, weight: NDArray[Any]) -> None:
+    """Append a convolution of kernel 1 with ``weight`` ``[C_out, C_in]``."""
+    x = reading.tensor(node, 0)
+    if x.shape[2] != weight.shape[1]:
+        raise reading.refuse(node, f"input {list(x.onnx_shape)} with weight {list(weight.shape)}")
+    names = (
+        reading.add_constant(name_of(node.inputs[1]), weight[:, None]),
+        reading.add_constant(f"{node.outputs[0].name}/bias", np.zeros(len(weight))),
+    )
+    reading.add(node, "conv1d", (x.name, *names), Conv1d(), SERIES)
 
 
 def _add_dense(reading: Reading, node: ir.Node, weight: NDArray[Any], bias: NDArray[Any] | None) -> None:

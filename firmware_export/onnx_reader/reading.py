@@ -75,6 +75,7 @@ class Reading:
     values: dict[str, Value] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)  # by ONNX name
+    lengths: dict[str, Tensor] = field(default_factory=dict)  # by ONNX name of a Euclidean length: of whose columns
 
     def refuse(self, node: ir.Node, reason: str) -> UnsupportedOpError:
         """Return the error that names operator, node and place."""

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph, Node
 from firmware_export.ops.add import ADD
+from firmware_export.ops.add_constant import ADD_CONSTANT
 from firmware_export.ops.average_pool1d import AVERAGE_POOL1D
+from firmware_export.ops.batch_matmul import BATCH_MATMUL
 from firmware_export.ops.batch_norm import BATCH_NORM
 from firmware_export.ops.concat import CONCAT
 from firmware_export.ops.conv1d import CONV1D
 from firmware_export.ops.crop1d import CROP1D
 from firmware_export.ops.dense import DENSE
 from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
+from firmware_export.ops.l2_norm import L2_NORM
 from firmware_export.ops.lstm import LSTM
 from firmware_export.ops.max_pool1d import MAX_POOL1D
 from firmware_export.ops.op import Op
@@ -24,13 +27,16 @@ from firmware_export.ops.softmax import SOFTMAX
 
 OPS: Mapping[str, Op] = {
     "add": ADD,
+    "add_constant": ADD_CONSTANT,
     "average_pool1d": AVERAGE_POOL1D,
+    "batch_matmul": BATCH_MATMUL,
     "batch_norm": BATCH_NORM,
     "concat": CONCAT,
     "conv1d": CONV1D,
     "crop1d": CROP1D,
     "dense": DENSE,
     "depthwise_conv1d": DEPTHWISE_CONV1D,
+    "l2_norm": L2_NORM,
     "lstm": LSTM,
     "max_pool1d": MAX_POOL1D,
     "relu": RELU,

@@ -37,6 +37,11 @@ class Bias:
     of: int
 
 
+@dataclass(frozen=True)
+class Constant:
+    """Constant operand that is treated as an activation: asymmetric int8 in the scale of its own range."""
+
+
 class OutputScale(StrEnum):
     """Where the output's scale and zero point come from, unless they are fixed numbers."""
 
@@ -60,7 +65,7 @@ class Op:
         stateful: the interpreter's kernel keeps state between windows, which must be reset before each.
     """
 
-    operands: tuple[Activation | Weight | Bias, ...]
+    operands: tuple[Activation | Weight | Bias | Constant, ...]
     output_scale: OutputScale | QuantParams
     shape: Callable[[Any, Sequence[Shape]], Shape]
     macs: Callable[[Any, Sequence[Shape], Shape], int]

@@ -15,12 +15,14 @@ from firmware_export.passes.fuse_relu import fuse_relu
 from firmware_export.passes.relu_before_max_pool import relu_before_max_pool
 from firmware_export.passes.remove_identity import remove_identity
 from firmware_export.passes.same_scale_groups import same_scale_groups
+from firmware_export.passes.scale_into_readers import scale_into_readers
 
 Pass = Callable[[Graph], Graph]
 
 PASSES: Mapping[str, Pass] = {
     "remove_identity": remove_identity,
     "crop_padding": crop_padding,
+    "scale_into_readers": scale_into_readers,
     "fold_batch_norm": fold_batch_norm,
     "relu_before_max_pool": relu_before_max_pool,
     "fuse_relu": fuse_relu,

@@ -22,14 +22,15 @@ def fold_batch_norm(graph: Graph) -> Graph:
     """Return the graph without ``batch_norm``."""
     while found := next((node for node in graph.nodes if node.op == "batch_norm"), None):
         layer = graph.producer(found.inputs[0])
-        if layer is not None and _can_take_in(graph, layer):
+        if layer is not None and can_take_in(graph, layer):
             graph = _fold(graph, layer, found)
         else:
             graph = _as_depthwise(graph, found)
     return graph
 
 
-def _can_take_in(graph: Graph, layer: Node) -> bool:
+def can_take_in(graph: Graph, layer: Node) -> bool:
+    """Return whether a layer can fold a ``batch_norm`` that reads it."""
     return (
         layer.op in CHANNEL_AXIS
         and isinstance(layer.attrs, ActivatedAttrs)
@@ -38,7 +39,8 @@ def _can_take_in(graph: Graph, layer: Node) -> bool:
     )
 
 
-def _constant(graph: Graph, name: str) -> NDArray[np.float64]:
+def constant(graph: Graph, name: str) -> NDArray[np.float64]:
+    """Return the numbers of a constant."""
     data = graph.values[name].data
     if data is None:
         raise ValueError(f"{name!r} is not a constant")
@@ -47,8 +49,8 @@ def _constant(graph: Graph, name: str) -> NDArray[np.float64]:
 
 def _fold(graph: Graph, layer: Node, norm: Node) -> Graph:
     x, weight_name, bias_name = layer.inputs
-    weight, bias = _constant(graph, weight_name), _constant(graph, bias_name)
-    scale, offset = _constant(graph, norm.inputs[1]), _constant(graph, norm.inputs[2])
+    weight, bias = constant(graph, weight_name), constant(graph, bias_name)
+    scale, offset = constant(graph, norm.inputs[1]), constant(graph, norm.inputs[2])
     column = [1] * weight.ndim
     column[CHANNEL_AXIS[layer.op]] = -1
     # new names: another layer may share these constants
@@ -64,7 +66,7 @@ def _fold(graph: Graph, layer: Node, norm: Node) -> Graph:
 def _as_depthwise(graph: Graph, norm: Node) -> Graph:
     x, scale, offset = norm.inputs
     shape = graph.values[x].shape
-    weight = _float(f"{norm.output}/weight", _constant(graph, scale)[None])
+    weight = _float(f"{norm.output}/weight", constant(graph, scale)[None])
     new: list[Value] = [weight]
     nodes: list[Node] = []
     source, target = x, norm.output

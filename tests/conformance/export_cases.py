@@ -15,15 +15,18 @@ from edgehar.signal import QuantParams
 from firmware_export.graph import Attrs, Graph, Node, Quantization, Shape, Value, assemble
 from firmware_export.ops import OPS
 from firmware_export.ops.add import Add
+from firmware_export.ops.add_constant import AddConstant
 from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.ops.concat import Concat
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.l2_norm import L2Norm
 from firmware_export.ops.lstm import Lstm
 from firmware_export.ops.max_pool1d import MaxPool1d
-from firmware_export.ops.op import Activation, Bias, FusedActivation, OutputScale, Weight
+from firmware_export.ops.op import Activation, Bias, Constant, FusedActivation, OutputScale, Weight
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.reverse import Reverse
@@ -64,10 +67,20 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("add", Add(RELU), ((1, 9, 5), (1, 9, 5))),
         Case("add", Add(RELU6), ((1, 12), (1, 12))),
     ),
+    "add_constant": (
+        Case("add_constant", AddConstant(), ((1, 9, 5), (1, 9, 5))),
+        Case("add_constant", AddConstant(RELU), ((1, 12), (1, 12))),
+    ),
     "average_pool1d": (
         Case("average_pool1d", AveragePool1d(13, 13), ((1, 13, 6),)),
         Case("average_pool1d", AveragePool1d(4, 3), ((1, 17, 3),)),
         Case("average_pool1d", AveragePool1d(5, 1), ((1, 5, 1),)),
+    ),
+    "batch_matmul": (
+        Case("batch_matmul", BatchMatmul(transpose_b=False), ((1, 7, 12), (1, 12, 5))),
+        Case("batch_matmul", BatchMatmul(transpose_b=True), ((1, 7, 12), (1, 5, 12))),
+        Case("batch_matmul", BatchMatmul(transpose_b=True), ((1, 28, 16), (1, 28, 16))),
+        Case("batch_matmul", BatchMatmul(transpose_b=False), ((1, 1, 1), (1, 1, 3))),
     ),
     "concat": (
         Case("concat", Concat(), ((1, 9, 3), (1, 9, 5))),
@@ -105,6 +118,12 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         depthwise((1, 11, 3), kernel=3, multiplier=4),
         depthwise((1, 9, 7), kernel=1),
     ),
+    "l2_norm": (
+        Case("l2_norm", L2Norm(), ((1, 9, 32),)),
+        Case("l2_norm", L2Norm(), ((1, 4, 130),)),
+        Case("l2_norm", L2Norm(), ((1, 3, 1),)),
+        Case("l2_norm", L2Norm(), ((1, 12),)),
+    ),
     "lstm": (
         lstm((1, 12, 5), 6),
         lstm((1, 40, 9), 16),
@@ -136,7 +155,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 }
 
 
-def roles(case: Case) -> list[Activation | Weight | Bias]:
+def roles(case: Case) -> list[Activation | Weight | Bias | Constant]:
     """Role of each operand; the only one of a ``concat`` stands for all of its inputs."""
     operands = list(OPS[case.op].operands)
     return operands * len(case.shapes) if case.op == "concat" else operands
@@ -154,7 +173,7 @@ def float_graph(case: Case, seed: int) -> Graph:
         if isinstance(role, Activation):
             values.append(Value(name, next(operands)))
             continue
-        if isinstance(role, Weight):
+        if isinstance(role, Weight | Constant):
             data = rng.normal(size=next(operands)).astype(np.float32)
         elif isinstance(role, Bias):
             data = rng.normal(size=_channels(case, values, role)).astype(np.float32)
@@ -187,6 +206,10 @@ def int8_graph(case: Case, seed: int) -> Graph:
                 scales = rng.uniform(1, 3, 1) / (largest * np.abs(weight).sum(axis=1).mean())
             weight_quant = Quantization(tuple(_f32(s) for s in scales), 0, role.axis)
             values.append(Value(name, weight.shape, "int8", weight_quant, weight))
+        elif isinstance(role, Constant):
+            table = rng.integers(-128, 128, next(operands)).astype(np.int8)
+            quant = Quantization((_f32(rng.uniform(0.002, 0.2)),), int(rng.integers(-128, 128)))
+            values.append(Value(name, table.shape, "int8", quant, table))
         elif isinstance(role, Bias):
             bias = rng.integers(-(2**13), 2**13, _channels(case, values, role)).astype(np.int32)
             of = values[role.of].quantization
@@ -214,8 +237,11 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
         return Quantization((rule.scale,), rule.zero_point)
     if rule is OutputScale.SAME_AS_INPUT:
         return values[0].quantization
-    if case.op == "add":
+    if case.op in ("add", "add_constant"):
         scale = max(v.quantization.scale for v in values) * rng.uniform(0.3, 2)
+    elif case.op == "batch_matmul":
+        a, b = values
+        scale = a.quantization.scale * b.quantization.scale * np.sqrt(a.shape[2]) * rng.uniform(20, 80)
     elif case.op == "lstm":
         return Quantization((_f32(2.1 / 255),), int(rng.integers(-6, 6)))  # hidden states are in -1..1
     else:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgehar.errors import ExportError
 from firmware_export.graph import Attrs, Node
 from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
@@ -115,6 +116,31 @@ def emit_add(writer: Writer, node: Node) -> None:
     writer.result(node.output, real, _attrs(node, ActivatedAttrs).activation)
 
 
+def emit_add_constant(writer: Writer, node: Node) -> None:
+    """Add of a constant."""
+    table = _data(writer, node.inputs[1])
+    if table.ndim == 3:
+        table = table.transpose(0, 2, 1)
+    inputs = [writer.real(node.inputs[0]), writer.real_constant(node.inputs[1], table, axis=None)]
+    real = writer.node("Add", inputs, f"{node.output}/sum")
+    writer.result(node.output, real, _attrs(node, ActivatedAttrs).activation)
+
+
+def emit_batch_matmul(writer: Writer, node: Node) -> None:
+    """MatMul of the operands as they lie in the file, transposed: (A B)^T = B^T A^T."""
+    a, b = (writer.real(name) for name in node.inputs)
+    if _attrs(node, BatchMatmul).transpose_b:
+        b = writer.node("Transpose", [b], f"{node.output}/transposed", perm=[0, 2, 1])
+    writer.result(node.output, writer.node("MatMul", [b, a], f"{node.output}/product"))
+
+
+def emit_l2_norm(writer: Writer, node: Node) -> None:
+    """LpNormalization over channels."""
+    axis = 1 if len(writer.graph.values[node.output].shape) == 3 else -1
+    real = writer.node("LpNormalization", [writer.real(node.inputs[0])], f"{node.output}/unit", axis=axis, p=2)
+    writer.result(node.output, real)
+
+
 def emit_relu(writer: Writer, node: Node) -> None:
     """A clamp alone."""
     writer.result(node.output, writer.real(node.inputs[0]), _attrs(node, ActivatedAttrs).activation)
@@ -143,12 +169,15 @@ def emit_reshape(writer: Writer, node: Node) -> None:
 
 EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
+    "add_constant": emit_add_constant,
     "average_pool1d": emit_average_pool1d,
+    "batch_matmul": emit_batch_matmul,
     "concat": emit_concat,
     "conv1d": emit_conv1d,
     "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
+    "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
     "relu": emit_relu,

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgehar.errors import ExportError, UnsupportedOpError
 from firmware_export.graph import Attrs, Node
 from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
@@ -124,6 +125,29 @@ def emit_add(writer: Writer, node: Node) -> None:
     writer.operator(_CODE.ADD, inputs, results, (_KIND.AddOptions, options))
 
 
+def emit_add_constant(writer: Writer, node: Node) -> None:
+    """ADD whose second tensor is constant."""
+    options = schema.AddOptionsT()
+    options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
+    x = writer.tensor(node.inputs[0])
+    inputs = [x, writer.constant(node.inputs[1], writer.shape(x), axis=0)]
+    writer.operator(_CODE.ADD, inputs, [writer.tensor(node.output)], (_KIND.AddOptions, options))
+
+
+def emit_batch_matmul(writer: Writer, node: Node) -> None:
+    """BATCH_MATMUL of the last two axes."""
+    options = schema.BatchMatMulOptionsT()
+    options.adjX, options.adjY = False, _attrs(node, BatchMatmul).transpose_b
+    inputs, results = [writer.tensor(name) for name in node.inputs], [writer.tensor(node.output)]
+    writer.operator(_CODE.BATCH_MATMUL, inputs, results, (_KIND.BatchMatMulOptions, options))
+
+
+def emit_l2_norm(writer: Writer, node: Node) -> None:
+    """L2_NORMALIZATION over the last axis."""
+    inputs, results = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
+    writer.operator(_CODE.L2_NORMALIZATION, inputs, results, (_KIND.L2NormOptions, schema.L2NormOptionsT()))
+
+
 def emit_relu(writer: Writer, node: Node) -> None:
     """RELU or RELU6."""
     codes = {FusedActivation.RELU: _CODE.RELU, FusedActivation.RELU6: _CODE.RELU6}
@@ -178,12 +202,15 @@ def _padded_input(writer: Writer, node: Node, attrs: Conv1d | DepthwiseConv1d) -
 
 EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
+    "add_constant": emit_add_constant,
     "average_pool1d": emit_average_pool1d,
+    "batch_matmul": emit_batch_matmul,
     "concat": emit_concat,
     "conv1d": emit_conv1d,
     "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
+    "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
     "relu": emit_relu,

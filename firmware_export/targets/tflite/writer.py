@@ -31,9 +31,11 @@ VERSIONS = {
     # (float32, int8), from TFLite's op_version.cc
     schema.BuiltinOperator.ADD: (1, 2),
     schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2),
+    schema.BuiltinOperator.BATCH_MATMUL: (1, 2),
     schema.BuiltinOperator.CONCATENATION: (1, 2),
     schema.BuiltinOperator.CONV_2D: (1, 3),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3),
+    schema.BuiltinOperator.L2_NORMALIZATION: (1, 2),
     schema.BuiltinOperator.MAX_POOL_2D: (1, 2),
     schema.BuiltinOperator.PAD: (1, 2),
     schema.BuiltinOperator.RELU: (1, 2),
