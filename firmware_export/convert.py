@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,6 +22,12 @@ from firmware_export.quantize import quantize
 from firmware_export.recipes import Precision, recipe_named
 from firmware_export.targets import TARGETS
 from firmware_export.targets.target import Sources
+from firmware_export.wide import quantize_wide
+
+QUANTIZERS: Mapping[Precision, Callable[[Graph], Graph]] = {
+    Precision.STATIC_WI8_AI8: quantize,
+    Precision.STATIC_WI8_AI16: quantize_wide,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +70,16 @@ class Converted:
 
     @property
     def input_quant(self) -> QuantParams:
-        """How the device turns features into the int8 input. Raises as :attr:`integers`."""
+        """How the device turns features into the int8 input.
+
+        Raises:
+            ExportError: the recipe has no integers, or its activations are int16.
+        """
+        if self.integers.input_dtype != "int8":
+            raise ExportError(
+                f"recipe {self.recipe!r} takes {self.integers.input_dtype} windows, a bundle's engines take int8; "
+                "choose static_wi8_ai8 for a bundle"
+            )
         return _params(self.integers, self.integers.inputs[0])
 
     @property
@@ -103,11 +118,11 @@ def convert(
     if chosen.precision is Precision.DYNAMIC_WI8:
         with _timed(timings, "quantize"):
             hybrid = quantize_weights(float_graph)
-    if chosen.precision is Precision.STATIC_WI8_AI8:
+    if chosen.precision in QUANTIZERS:
         with _timed(timings, "calibrate"):
             calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
-            quantized = quantize(calibrated)
+            quantized = QUANTIZERS[chosen.precision](calibrated)
     sources = Sources(onnx, float_graph, quantized, hybrid, metadata or {})
     files: dict[str, bytes] = {}
     for name, target in TARGETS.items():

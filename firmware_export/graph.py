@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgehar.errors import ExportError
 
 Shape = tuple[int, ...]
-DType = Literal["float32", "int8", "int16", "int32"]
+DType = Literal["float32", "int8", "int16", "int32", "int64"]
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,11 @@ class Graph:
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     values: Mapping[str, Value]
+
+    @property
+    def input_dtype(self) -> DType:
+        """Type of the graph's inputs, and so of its activations."""
+        return self.values[self.inputs[0]].dtype
 
     def producer(self, name: str) -> Node | None:
         """Return the node that computes a value, None for graph inputs and constants."""

@@ -15,6 +15,7 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     DYNAMIC_WI8 = "dynamic_wi8"  # weights int8, activations float32, rounded to int8 inside LiteRT's kernels
+    STATIC_WI8_AI16 = "static_wi8_ai16"  # weights int8, activations int16, biases and sums int64
     STATIC_WI8_AI8 = "static_wi8_ai8"  # weights and activations int8, biases and sums int32
 
 
@@ -31,6 +32,7 @@ _ALL = (
     Recipe("static_wi8_ai8", Precision.STATIC_WI8_AI8),
     Recipe("static_wi8_ai8_percentile", Precision.STATIC_WI8_AI8, RangeRule.PERCENTILE),
     Recipe("static_wi8_ai8_mse", Precision.STATIC_WI8_AI8, RangeRule.MSE),
+    Recipe("static_wi8_ai16", Precision.STATIC_WI8_AI16),
     Recipe("dynamic_wi8", Precision.DYNAMIC_WI8),
     Recipe("float32", Precision.FLOAT32),
 )

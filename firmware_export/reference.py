@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from edgehar.errors import UnsupportedOpError, UsageError
 from firmware_export.graph import Graph, Node
 from firmware_export.ops import op_of
+from firmware_export.ops.op import Outputs
+from firmware_export.wide import run_wide
 
 BATCH = 32  # windows at once: intermediate results of a HAR network then stay within the processor's cache
 
@@ -65,7 +67,10 @@ def _run(graph: Graph, node: Node, values: dict[str, Array]) -> dict[str, Array]
     operands = [graph.values[name] for name in node.inputs]
     inputs = [values[v.name] if v.data is None else v.data for v in operands]
     output, *states = (graph.values[name] for name in node.outputs)
-    if output.dtype == "float32":
+    result: Outputs
+    if output.dtype == "int16":
+        result = run_wide(node, inputs, [v.quantization for v in operands], output.quantization)
+    elif output.dtype == "float32":
         result = op.float32(node.attrs, inputs)
     elif op.int8 is not None:
         quants = [v.quantization for v in (*operands, *states)]

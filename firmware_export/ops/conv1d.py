@@ -49,7 +49,7 @@ def exact_dtype(products: int) -> type[np.floating]:
     return np.float32 if products <= 2**10 else np.float64
 
 
-def _accumulate(attrs: Conv1d, x: Array, weight: Array) -> Array:
+def accumulate(attrs: Conv1d, x: Array, weight: Array) -> Array:
     """Return the sums of products, in the type of ``x``, which is already padded."""
     outputs, kernel, depth = weight.shape
     seen = patches(x, kernel, attrs.stride, attrs.dilation)
@@ -77,7 +77,7 @@ def macs(_attrs: Conv1d, inputs: Sequence[Shape], output: Shape) -> int:
 def float32(attrs: Conv1d, inputs: Sequence[Array]) -> Array:
     """Return the convolution in float32."""
     x, weight, bias = inputs
-    y = _accumulate(attrs, pad_time(x, attrs.padding, 0.0), weight)
+    y = accumulate(attrs, pad_time(x, attrs.padding, 0.0), weight)
     y += bias
     return clamp(y, attrs.activation)
 
@@ -87,7 +87,7 @@ def int8(attrs: Conv1d, inputs: Sequence[Array], quants: Sequence[Quantization],
     x, weight, bias = inputs
     dtype = exact_dtype(weight[0].size)
     w = weight.astype(dtype)
-    y = _accumulate(attrs, pad_time(x, attrs.padding, quants[0].zero_point).astype(dtype), w)
+    y = accumulate(attrs, pad_time(x, attrs.padding, quants[0].zero_point).astype(dtype), w)
     # sum (q - zero_point) w = sum q w - zero_point sum w
     total = y.astype(np.int64)
     total += bias - quants[0].zero_point * weight.astype(np.int64).sum(axis=(1, 2))

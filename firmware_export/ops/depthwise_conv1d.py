@@ -41,7 +41,8 @@ class DepthwiseConv1d(ActivatedAttrs):
     activation: FusedActivation = FusedActivation.NONE
 
 
-def _accumulate(attrs: DepthwiseConv1d, x: Array, weight: Array) -> Array:
+def accumulate(attrs: DepthwiseConv1d, x: Array, weight: Array) -> Array:
+    """Return the sums of products, in the type of ``x``, which is already padded."""
     if attrs.multiplier > 1:
         x = np.repeat(x, attrs.multiplier, axis=2)
     total: Array | None = None
@@ -66,7 +67,7 @@ def macs(_attrs: DepthwiseConv1d, inputs: Sequence[Shape], output: Shape) -> int
 def float32(attrs: DepthwiseConv1d, inputs: Sequence[Array]) -> Array:
     """Return the convolution in float32."""
     x, weight, bias = inputs
-    y = _accumulate(attrs, pad_time(x, attrs.padding, 0.0), weight)
+    y = accumulate(attrs, pad_time(x, attrs.padding, 0.0), weight)
     y += bias
     return clamp(y, attrs.activation)
 
@@ -77,7 +78,7 @@ def int8(
     """Return the convolution in int8, exact sums, rescaled by TFLite's rule."""
     x, weight, bias = inputs
     dtype = exact_dtype(attrs.kernel)
-    y = _accumulate(attrs, pad_time(x, attrs.padding, quants[0].zero_point).astype(dtype), weight.astype(dtype))
+    y = accumulate(attrs, pad_time(x, attrs.padding, quants[0].zero_point).astype(dtype), weight.astype(dtype))
     total = y.astype(np.int64)
     total += bias - quants[0].zero_point * weight.astype(np.int64).sum(axis=0)
     factors = quants[0].scale * np.asarray(quants[1].scales) / output.scale

@@ -29,19 +29,20 @@ def shape(attrs: MaxPool1d, inputs: Sequence[Shape]) -> Shape:
     return n, output_length(t, attrs.kernel, attrs.stride, 1, attrs.padding), c
 
 
-def _pool(attrs: MaxPool1d, x: Array, lowest: float) -> Array:
+def pool(attrs: MaxPool1d, x: Array, lowest: float) -> Array:
+    """Return the pool, ``lowest`` where the padding is."""
     seen = list(taps(pad_time(x, attrs.padding, lowest), attrs.kernel, attrs.stride, 1))
     return reduce(np.maximum, seen[1:], seen[0].copy())
 
 
 def float32(attrs: MaxPool1d, inputs: Sequence[Array]) -> Array:
     """Return the pool in float32."""
-    return _pool(attrs, inputs[0], -np.inf)
+    return pool(attrs, inputs[0], -np.inf)
 
 
 def int8(attrs: MaxPool1d, inputs: Sequence[Array], _quants: Sequence[Quantization], _output: Quantization) -> Array:
     """Return the pool of the integers; input and output share one scale."""
-    return _pool(attrs, inputs[0], INT8_MIN)
+    return pool(attrs, inputs[0], INT8_MIN)
 
 
 MAX_POOL1D = Op(

@@ -29,8 +29,11 @@ def write_qdq(graph: Graph) -> bytes:
 
 
 def files(sources: Sources) -> dict[str, bytes]:
-    """Return ``model_f32.onnx`` and, under an integer recipe, ``model_i8.onnx``."""
+    """Return ``model_f32.onnx`` and, under an int8 recipe, ``model_i8.onnx``.
+
+    ONNX Runtime has no integer kernels for int16 activations; it would compute such a file in float32.
+    """
     written = {"model_f32.onnx": sources.onnx}
-    if sources.quantized_graph is not None:
+    if sources.quantized_graph is not None and sources.quantized_graph.input_dtype == "int8":
         written["model_i8.onnx"] = write_qdq(sources.quantized_graph)
     return written

@@ -34,10 +34,14 @@ def write_tflite(graph: Graph, metadata: Mapping[str, bytes]) -> bytes:
 
 
 def files(sources: Sources) -> dict[str, bytes]:
-    """Return ``model_f32.tflite`` and the recipe's ``model_i8.tflite`` or ``model_w8.tflite`` (int8 weights only)."""
+    """Return ``model_f32.tflite`` and the recipe's file.
+
+    That is ``model_i8.tflite``, ``model_i16.tflite`` (int16 activations) or ``model_w8.tflite`` (int8 weights only).
+    """
     written = {"model_f32.tflite": write_tflite(sources.float_graph, sources.metadata)}
     if sources.quantized_graph is not None:
-        written["model_i8.tflite"] = write_tflite(sources.quantized_graph, sources.metadata)
+        bits = sources.quantized_graph.input_dtype.removeprefix("int")
+        written[f"model_i{bits}.tflite"] = write_tflite(sources.quantized_graph, sources.metadata)
     if sources.hybrid_graph is not None:
         written["model_w8.tflite"] = write_tflite(sources.hybrid_graph, sources.metadata)
     return written

@@ -23,6 +23,7 @@ _TYPES = {
     "int8": schema.TensorType.INT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
 }
 _LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last value says "see builtin_code"
 
@@ -46,7 +47,29 @@ VERSIONS = {
     schema.BuiltinOperator.SOFTMAX: (1, 2),
     schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1),
 }
+INT16_VERSIONS = {
+    schema.BuiltinOperator.ADD: 3,
+    schema.BuiltinOperator.AVERAGE_POOL_2D: 3,
+    schema.BuiltinOperator.CONV_2D: 4,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 5,
+    schema.BuiltinOperator.MAX_POOL_2D: 3,
+    schema.BuiltinOperator.PAD: 3,
+    schema.BuiltinOperator.RELU: 3,
+    schema.BuiltinOperator.RELU6: 3,
+    schema.BuiltinOperator.SLICE: 4,
+}
 HYBRID_VERSIONS = {schema.BuiltinOperator.CONV_2D: 5, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 6}  # int8 weights
+
+
+def _versions(graph: Graph) -> dict[int, int]:
+    """Return each operator's version for the numbers that the graph works on."""
+    activations = graph.input_dtype
+    versions = {code: row[activations != "float32"] for code, row in VERSIONS.items()}
+    if activations == "int16":
+        return versions | INT16_VERSIONS
+    if activations == "float32" and any(value.dtype == "int8" for value in graph.values.values()):
+        return versions | HYBRID_VERSIONS
+    return versions
 
 
 def inner_shape(shape: Shape) -> Shape:
@@ -86,7 +109,6 @@ class Writer:
         self._index: dict[str, int] = {}  # inner forms and constants
         self._plain: dict[str, int] = {}
         self._public = [self.plain(name) for name in graph.inputs]
-        self.integers = graph.values[graph.inputs[0]].dtype != "float32"
 
     def tensor(self, name: str) -> int:
         """Return the index of an activation's inner form."""
@@ -187,8 +209,7 @@ class Writer:
         subgraph.tensors, subgraph.operators = self._tensors, self._operators
         model = schema.ModelT()
         model.version, model.description = SCHEMA_VERSION, "edgehar"
-        hybrid = HYBRID_VERSIONS if any(v.dtype == "int8" for v in self.graph.values.values()) else {}
-        versions = {code: row[1] if self.integers else hybrid.get(code, row[0]) for code, row in VERSIONS.items()}
+        versions = _versions(self.graph)
         model.operatorCodes = [_operator_code(code, versions[code]) for code in self._codes]
         model.subgraphs = [subgraph]
         model.metadata = [self._metadata(name, data) for name, data in metadata.items()]
