@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from device_sim.report.figures import count, mapping, number, percent
-from device_sim.report.markup import Cell, plain, section, table
+from device_sim.report.figures import count, mapping, percent
+from device_sim.report.markup import plain, section, table
 
 LEAD = (
     "Each head is scored on the windows whose truth it knows. The first announces the events and is what the rest of "
     "the page is about; the others answer each window by itself."
 )
-COLUMNS = ("Head", "Kind", "Label", "#Windows", "#Of them yes", "#Accuracy", "#Macro-F1", "#Baseline", "#Agreement")
+HEADS = ("Head", "Kind", "#Windows", "#Accuracy", "#Macro-F1", "#Baseline accuracy", "#Agreement")
+LABELS = ("Label", "#Windows", "#Of them yes", "#Precision", "#Recall", "#F1", "#Balanced accuracy")
+SHARES = ("precision", "recall", "f1", "balanced_accuracy")
 
 
 def several(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the heads where there are more than one, else nothing."""
-    heads = summary.get("heads")
-    return [mapping(head) for head in heads] if isinstance(heads, list | tuple) and len(heads) > 1 else []
+    heads = _mappings(summary.get("heads"))
+    return heads if len(heads) > 1 else []
 
 
 def figures(head: Mapping[str, Any]) -> list[str]:
@@ -28,21 +30,29 @@ def figures(head: Mapping[str, Any]) -> list[str]:
 
 
 def section_html(summary: Mapping[str, Any]) -> str:
-    """Return one row a head and one a label of each; empty where there is one head."""
-    rows = [row for head in several(summary) for row in _rows(head)]
-    if not rows:
+    """Return a table of the heads and one of their labels; empty where there is one head."""
+    heads = several(summary)
+    if not heads:
         return ""
-    caption = "Heads and their labels; a label's row has its balanced accuracy and its F1"
-    return section("heads", "What each head says", LEAD, table(caption, COLUMNS, rows, "figures"))
+    rows = [list(map(plain, [_word(head, "name"), _word(head, "kind"), *figures(head)])) for head in heads]
+    body = table("Heads", HEADS, rows, "figures")
+    labels = [
+        list(map(plain, [f"{_word(head, 'name')}: {_word(label, 'label')}", *_counts(label)]))
+        for head in heads
+        for label in _mappings(head.get("labels"))
+    ]
+    if labels:
+        body += "\n" + table("Each label against the rest of its head", LABELS, labels, "figures")
+    return section("heads", "What each head says", LEAD, body)
 
 
-def _rows(head: Mapping[str, Any]) -> list[list[Cell]]:
-    windows, *shares = figures(head)
-    name, kind = plain(head.get("name")), plain(head.get("kind"))
-    rows = [[name, kind, plain("all"), plain(windows), plain("–"), *map(plain, shares)]]
-    labels = head.get("labels")
-    for label in map(mapping, labels if isinstance(labels, list | tuple) else ()):
-        known = [plain(count(label.get(key))) for key in ("windows", "positives")]
-        right = [plain(percent(number(label.get(key)))) for key in ("balanced_accuracy", "f1")]
-        rows.append([plain(""), plain(""), plain(label.get("label")), *known, *right, plain("–"), plain("–")])
-    return rows
+def _counts(label: Mapping[str, Any]) -> list[str]:
+    return [*(count(label.get(key)) for key in ("windows", "positives")), *(percent(label.get(key)) for key in SHARES)]
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    return [mapping(item) for item in items] if isinstance(items, list | tuple) else []
+
+
+def _word(item: Mapping[str, Any], key: str) -> str:
+    return str(item.get(key) or "–")

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from edgehar.errors import ExportError, VerificationError
 from edgehar.models import MODELS
 from edgehar.models.heads import MultiHead, outputs_of
+from firmware_export.convert import convert
+from firmware_export.reference import run
+from firmware_export.to_onnx import export_onnx
+from firmware_export.verify import verify
 
 WINDOW, FEATURES, CLASSES = 64, 6, (4, 1, 3)
+KINDS, NAMES = ("multiclass", "binary", "multilabel"), ("activity", "motion", "body")
 
 
 @pytest.fixture(params=MODELS)
@@ -39,3 +45,47 @@ def test_bare_logits_count_as_one_head():
     logits = outputs_of(torch.nn.Identity(), torch.ones(2, 3))
     assert len(logits) == 1
     assert np.array_equal(logits[0], np.ones((2, 3)))
+
+
+@pytest.fixture
+def converted(network):
+    x = torch.randn(64, WINDOW, FEATURES)
+    network(x)  # moves batch norm's statistics off their start
+    network.eval()
+    return convert(export_onnx(network, x[:1], NAMES), x.numpy()), x.numpy()
+
+
+def test_exports_with_named_outputs_and_every_engine_agrees(converted):
+    done, windows = converted
+    quantized = done.input_quant.quantize(windows)
+    verify(done.integers, done.files["model_i8.tflite"], done.files["model_i8.onnx"], quantized, kinds=KINDS)
+    assert done.integers.outputs == NAMES
+    assert [y.shape for y in run(done.integers, quantized)] == [(64, k) for k in CLASSES]
+    assert len(set(done.output_quants)) == len(NAMES)
+
+
+def test_flipped_answers_are_found_whatever_the_kind(monkeypatch):
+    """An engine that is one step off where a yes turns into a no: within its bound, but not the same answers."""
+    torch.manual_seed(0)
+    network = MultiHead(MODELS["cnn1d"].build(MODELS["cnn1d"].tiny, WINDOW, FEATURES, CLASSES[0]), CLASSES)
+    x = torch.randn(64, WINDOW, FEATURES)
+    done = convert(export_onnx(network.eval(), x[:1], NAMES), x.numpy())
+    quantized = done.input_quant.quantize(x.numpy())
+    expected = run(done.integers, quantized)
+    zero = done.output_quants[1].zero_point
+    assert zero > -128  # there is room for a no
+    expected = (expected[0], np.full_like(expected[1], zero), expected[2])
+
+    def one_step_lower(candidate, windows):
+        return expected[0], expected[1] - np.int8(1), expected[2]
+
+    files = done.files["model_i8.tflite"], done.files["model_i8.onnx"]
+    monkeypatch.setattr("firmware_export.verify.ENGINES", {"litert": one_step_lower})
+    verify(done.integers, *files, quantized, expected)  # taken for three multiclass heads: nothing to see
+    with pytest.raises(VerificationError, match=r"'litert' gives the same label for 0\.00% of windows"):
+        verify(done.integers, *files, quantized, expected, kinds=KINDS)
+
+
+def test_an_output_may_not_be_called_like_the_input(network):
+    with pytest.raises(ExportError, match="an output is called 'features'"):
+        export_onnx(network, torch.zeros(1, WINDOW, FEATURES), ("a", "features", "b"))
