@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.errors import ExportError
+from edgehar.heads import decide
 from firmware_export.affine import to_integers, to_real
 from firmware_export.graph import Attrs, Graph, Node
 from firmware_export.reference import activations, run_node
@@ -92,13 +93,16 @@ class _Power:
         return 10 * math.log10(max(self.signal, 5e-324) / self.noise)
 
 
-def layer_sensitivity(float_graph: Graph, quantized_graph: Graph, windows: F32) -> Sensitivity:
+def layer_sensitivity(
+    float_graph: Graph, quantized_graph: Graph, windows: F32, kinds: Sequence[str] = ()
+) -> Sensitivity:
     """Return what quantizing each layer costs.
 
     Args:
         float_graph: through the same passes as ``quantized_graph``.
         quantized_graph: the integers.
         windows: ``[N, T, C]`` float32 as the network sees them; held-out ones tell what users will see.
+        kinds: of each output's head, as in ``edgehar.heads.KINDS``; empty where all are multiclass.
 
     Raises:
         ExportError: the graphs are not two forms of one network.
@@ -106,6 +110,7 @@ def layer_sensitivity(float_graph: Graph, quantized_graph: Graph, windows: F32) 
     """
     _check_pair(float_graph, quantized_graph)
     (source,) = float_graph.inputs
+    kinds = tuple(kinds) or ("multiclass",) * len(float_graph.outputs)
     steps = [_input_node(source), *float_graph.nodes]
     accumulated, alone, logits = (defaultdict[str, _Power](_Power) for _ in range(3))
     changed: dict[str, int] = defaultdict(int)
@@ -120,11 +125,11 @@ def layer_sensitivity(float_graph: Graph, quantized_graph: Graph, windows: F32) 
             noisy = real[value] + _own_error(float_graph, quantized_graph, step, real)
             alone[value].add(real[value], noisy)
             found = _outputs_with(float_graph, step, real, noisy)
-            changed[value] += _changed(expected, found)
+            changed[value] += _changed(kinds, expected, found)
             for a, b in zip(expected, found, strict=True):
                 logits[value].add(a, b)
         found = [_real(quantized_graph, name, integer[name]) for name in quantized_graph.outputs]
-        total_changed += _changed(expected, found)
+        total_changed += _changed(kinds, expected, found)
         for a, b in zip(expected, found, strict=True):
             total.add(a, b)
     layers = [
@@ -197,11 +202,10 @@ def _outputs_with(graph: Graph, step: Node, real: dict[str, F32], noisy: F32) ->
     return [values[name] for name in graph.outputs]
 
 
-def _changed(expected: Sequence[F32], found: Sequence[F32]) -> int:
-    """Return how many windows have another label, in any output."""
+def _changed(kinds: Sequence[str], expected: Sequence[F32], found: Sequence[F32]) -> int:
+    """Return how many windows any head decides otherwise."""
     different = [
-        (a.argmax(axis=-1) != b.argmax(axis=-1)).reshape(len(a), -1).any(axis=1)
-        for a, b in zip(expected, found, strict=True)
+        (decide(kind, a) != decide(kind, b)).any(axis=1) for kind, a, b in zip(kinds, expected, found, strict=True)
     ]
     return int(np.logical_or.reduce(different).sum())
 

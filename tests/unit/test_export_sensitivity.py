@@ -62,10 +62,10 @@ def network(bad: str | None) -> Graph:
     return assemble(["x"], ["y"], nodes, values)
 
 
-def measure(bad: str | None) -> Sensitivity:
+def measure(bad: str | None, kind: str = "multiclass") -> Sensitivity:
     graph = network(bad)
     windows = np.random.default_rng(1).normal(size=(100, 24, 4)).astype(np.float32)
-    return layer_sensitivity(graph, quantize(run_passes(calibrate(graph, windows), RANGE_PASSES)), windows)
+    return layer_sensitivity(graph, quantize(run_passes(calibrate(graph, windows), RANGE_PASSES)), windows, [kind])
 
 
 @pytest.mark.parametrize("bad", ["one", "two"])
@@ -101,6 +101,13 @@ def test_figures_of_a_healthy_network() -> None:
     assert layers["flat"].scale == layers["three"].scale > 0
     known = [layer.logits_db for layer in found.layers if layer.logits_db is not None]
     assert known == sorted(known)
+
+
+def test_heads_of_yes_and_no_change_with_any_answer() -> None:
+    """Five answers flip more often than one choice among five; each is a sign, not a comparison."""
+    one_choice, five_answers = measure("two"), measure("two", "multilabel")
+    assert five_answers.changed_labels > one_choice.changed_labels > 0
+    assert five_answers.logits_db == one_choice.logits_db
 
 
 def test_graphs_of_two_networks_are_refused() -> None:

@@ -2,8 +2,9 @@
 
     python tools/bench/recipes.py RUN... [--json FILE]
 
-Every rule for the ranges, each with the mean over time as AVERAGE_POOL_2D (which keeps its input's scale) and as a
-depthwise convolution of equal weights (which has a scale of its own). Agreement is with the float network.
+First table: every rule for the ranges, each with the mean over time as AVERAGE_POOL_2D (which keeps its input's scale)
+and as a depthwise convolution of equal weights (which has a scale of its own). Second: int8 and int16 activations, and
+int8 weights with float activations. Agreement is with the float network.
 """
 
 import argparse
@@ -14,11 +15,15 @@ import numpy as np
 
 from edgehar.cli.export import plan_from_run
 from edgehar.files import write_json
-from edgehar.signal import sliding_windows, window_labels
+from edgehar.heads import window_truth
+from edgehar.signal import sliding_windows
 from edgehar.training.run_folder import open_run
 from firmware_export.affine import to_integers, to_real
+from firmware_export.bundle_export import ExportPlan
 from firmware_export.calibration import RangeRule, calibrate
+from firmware_export.convert import convert
 from firmware_export.graph import Graph, Value, assemble
+from firmware_export.hybrid import run_hybrid
 from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.ops.average_pool1d import AveragePool1d
@@ -36,12 +41,18 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    results = []
+    results, precisions = [], []
     for path in args.runs:
         plan = plan_from_run(open_run(path), "bench", targets=["tflite"], recipe="static_wi8_ai8", slim=True)
         features = [plan.front_end.run(item.recording.samples) for item in plan.held_out]
         windows = np.concatenate([sliding_windows(x, plan.window, plan.hop) for x in features])
-        truth = np.concatenate([window_labels(item.labels, plan.window, plan.hop) for item in plan.held_out])
+        truth = np.concatenate(
+            [
+                window_truth(plan.tasks[0], r.labels, r.label_names, plan.window, plan.hop)[:, 0]
+                for r in (item.recording for item in plan.held_out)
+            ]
+        )
+        precisions += [{"run": path.name, "recipe": r} | measure_recipe(plan, r, windows, truth) for r in PRECISIONS]
         pooled = run_passes(read_onnx(plan.onnx), PASSES)
         for mean, graph in {"pool": pooled, "depthwise": mean_as_depthwise(pooled)}.items():
             for rule in RangeRule:
@@ -56,10 +67,20 @@ def main() -> None:
             rows = [r for r in results if (r["mean"], r["ranges"]) == (mean, str(rule))]
             cells = [" / ".join(form.format(r[key]) for r in rows) for key, form in FIGURES.items()]
             print(f"| {rule} | {mean} | " + " | ".join(cells) + " |")
+    print("\n| recipe | agreement | accuracy | logits_db | bytes |\n|---|---|---|---|---|")
+    for name in PRECISIONS:
+        rows = [r for r in precisions if r["recipe"] == name]
+        cells = [" / ".join(FIGURES[k].format(r[k]) for r in rows) for k in ("agreement", "accuracy", "logits_db")]
+        print(f"| {name} | " + " | ".join([*cells, f"{rows[0]['bytes']:,}"]) + " |")
     if args.json:
-        write_json(args.json, results)
+        write_json(args.json, {"choices": results, "precisions": precisions})
 
 
+PRECISIONS = {  # the file of each recipe
+    "static_wi8_ai8": "model_i8.tflite",
+    "static_wi8_ai16": "model_i16.tflite",
+    "dynamic_wi8": "model_w8.tflite",
+}
 FIGURES = {
     "agreement": "{:.2%}",
     "accuracy": "{:.2%}",
@@ -89,23 +110,39 @@ def mean_as_depthwise(graph: Graph) -> Graph:
     return assemble(graph.inputs, graph.outputs, nodes, new)
 
 
+def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    converted = convert(plan.onnx, plan.calibration, recipe)
+    (expected,) = run(converted.float_graph, windows)
+    if converted.hybrid_graph is not None:
+        (found,) = run_hybrid(converted.hybrid_graph, windows)
+    else:
+        graph = converted.integers
+        source, sink = (graph.values[name] for name in (*graph.inputs, *graph.outputs))
+        (integers,) = run(graph, to_integers(windows, source.quantization, source.dtype))
+        found = to_real(integers, sink.quantization)
+    return scores(expected, found, truth) | {"bytes": len(converted.files[PRECISIONS[recipe]])}
+
+
+def scores(expected: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    labels, known = found.argmax(axis=1), truth >= 0
+    return {
+        "windows": len(found),
+        "agreement": float(np.mean(labels == expected.argmax(axis=1))),
+        "accuracy": float(np.mean(labels[known] == truth[known])),
+        "logits_db": float(10 * np.log10(np.square(expected).sum() / np.square(found - expected).sum())),
+    }
+
+
 def measure(graph: Graph, quantized: Graph, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     source, sink = (quantized.values[name] for name in (*quantized.inputs, *quantized.outputs))
     integers = to_integers(windows, source.quantization)
     (expected,), (found,) = run(graph, windows), run(quantized, integers)
-    error = to_real(found, sink.quantization) - expected
-    labels, known = found.argmax(axis=1), truth >= 0
     candidate = Candidate(quantized, write_tflite(quantized, {}), write_qdq(quantized))
-    row = {
-        "windows": len(windows),
-        "agreement": float(np.mean(labels == expected.argmax(axis=1))),
-        "accuracy": float(np.mean(labels[known] == truth[known])),
-        "logits_db": float(10 * np.log10(np.square(expected).sum() / np.square(error).sum())),
-    }
+    row = scores(expected, to_real(found, sink.quantization), truth)
     for name, engine in {"xnnpack": run_litert_default, "onnxruntime": run_onnxruntime}.items():
         (other,) = engine(candidate, integers)
         row[f"{name}_lsb"] = int(np.abs(other.astype(int) - found).max())
-        row[f"{name}_same_label"] = float(np.mean(other.argmax(axis=1) == labels))
+        row[f"{name}_same_label"] = float(np.mean(other.argmax(axis=1) == found.argmax(axis=1)))
     return row | {"bytes": len(candidate.tflite), "macs": sum(node_macs(graph, node) for node in graph.nodes)}
 
 
