@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from edgehar.errors import ConfigError
-from edgehar.models import cnn1d, ds_cnn, tcn
+from edgehar.models import cnn1d, ds_cnn, tcn, transformer
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ MODELS: dict[str, ModelEntry] = {
     "ds_cnn": ModelEntry(ds_cnn.Config, ds_cnn.DsCnn, ds_cnn.TINY, ds_cnn.SOURCE),
     "cnn1d": ModelEntry(cnn1d.Config, cnn1d.Cnn1d, cnn1d.TINY, cnn1d.SOURCE),
     "tcn": ModelEntry(tcn.Config, tcn.Tcn, tcn.TINY, tcn.SOURCE),
+    "transformer": ModelEntry(transformer.Config, transformer.Transformer, transformer.TINY, transformer.SOURCE),
 }
 
 
