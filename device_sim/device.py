@@ -220,8 +220,9 @@ class Device:
         infer = self.engine.infer
         stamps = [clock_ns()]
         for i, window in enumerate(self._ring.views(windows, self._hop)):
-            for rows, logits in zip(outputs, infer(window), strict=True):
-                rows[i] = logits
+            said = infer(window)
+            for head, rows in enumerate(outputs):
+                rows[i] = said[head]
             stamps.append(clock_ns())
         if self.telemetry is not None:
             record = self.telemetry.stages["engine"].record

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle
 from edgehar.errors import DataError
 from edgehar.files import write_atomic
-from edgehar.heads import UNKNOWN, Task, score_head, share_alike, window_truth
+from edgehar.heads import UNKNOWN, agreed_truth, sample_truth, score_head, share_alike
 from edgehar.recording import UNLABELLED, Recording
 
 Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
@@ -116,7 +116,6 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
     manifest, device, baseline = run.bundle.manifest, run.device, run.baseline
     classes = len(manifest.heads[0].labels)
     starts = np.concatenate([np.empty(0, np.int64), *(b.starts for b in batches)])
-    own = replace(manifest.heads[0].task, groups={})  # the samples carry this head's labels already
     events = [event for batch in batches for _, event in batch.ended]
     last = device.finish()
     if last is not None:
@@ -127,7 +126,7 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
         rate_hz=recording.rate_hz,
         sample_labels=recording.labels,
         starts=starts,
-        truth=_truth(run, own, recording, len(starts))[:, 0],
+        truth=_truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0],
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
         probabilities=np.concatenate([np.empty((0, classes), np.float32), *(b.probabilities for b in batches)]),
         outputs=np.concatenate([np.empty((0, classes), np.int8), *(b.outputs for b in batches)]),
@@ -138,19 +137,21 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
     )
 
 
-def _truth(run: _Run, task: Task, recording: Recording, windows: int) -> NDArray[np.int16]:
-    """``[windows, W]``."""
-    if recording.labels is None:
-        return np.full((windows, task.columns), UNKNOWN, np.int16)
+def _truth(run: _Run, head: int, samples: NDArray[np.int16] | None, windows: int) -> NDArray[np.int16]:
+    """``[windows, W]`` from the truth of the samples ``[T, W]``."""
     manifest = run.bundle.manifest
-    return window_truth(task, recording.labels, recording.label_names, manifest.window, manifest.hop)[:windows]
+    task = manifest.heads[head].task
+    if samples is None:
+        return np.full((windows, task.columns), UNKNOWN, np.int16)
+    return agreed_truth(task, samples, manifest.window, manifest.hop)[:windows]
 
 
 def _head_trace(run: _Run, index: int, source: Recording, batches: list[DecisionBatch], windows: int) -> HeadTrace:
     task = run.bundle.manifest.heads[index].task
+    samples = None if source.labels is None else sample_truth(task, source.labels, source.label_names)
     said, k = [batch.others[index - 1] for batch in batches], len(task.labels)
     return HeadTrace(
-        truth=_truth(run, task, source, windows),
+        truth=_truth(run, index, samples, windows),
         answers=np.concatenate([np.empty((0, task.columns), np.int16), *(s.answers for s in said)]),
         probabilities=np.concatenate([np.empty((0, k), np.float32), *(s.probabilities for s in said)]),
         outputs=np.concatenate([np.empty((0, k), np.int8), *(s.outputs for s in said)]),

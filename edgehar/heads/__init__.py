@@ -7,7 +7,7 @@ and ``summary.json``.
 from edgehar.heads.answers import UNKNOWN, decide, sigmoid
 from edgehar.heads.scores import HeadScores, LabelScores, score_head, share_alike
 from edgehar.heads.task import KINDS, Task, label_sources
-from edgehar.heads.truth import check_names, sample_truth, window_truth
+from edgehar.heads.truth import agreed_truth, check_names, sample_truth, window_truth
 
 __all__ = [
     "KINDS",
@@ -15,6 +15,7 @@ __all__ = [
     "HeadScores",
     "LabelScores",
     "Task",
+    "agreed_truth",
     "check_names",
     "decide",
     "label_sources",

@@ -44,7 +44,7 @@ def sample_truth(task: Task, labels: I16, label_names: Sequence[str]) -> I16:
         no = task.refusals(label)
         _put(table[:, i], label_names, [n for n in label_names if n not in yes] if no is None else no, 0)
         _put(table[:, i], label_names, yes, 1)
-    return table[labels]
+    return np.stack([column[labels] for column in table.T], axis=1)
 
 
 def _put(column: I16, label_names: Sequence[str], names: Sequence[str], value: int) -> None:
@@ -54,8 +54,12 @@ def _put(column: I16, label_names: Sequence[str], names: Sequence[str], value: i
 
 
 def window_truth(task: Task, labels: I16, label_names: Sequence[str], window: int, hop: int) -> I16:
-    """Return ``[N, W]`` truth of the windows at 0, hop, 2 hop, ...; rule 2 above."""
-    samples = sample_truth(task, labels, label_names)
+    """Return ``[N, W]`` truth of the windows at 0, hop, 2 hop, ... over samples with labels ``[T]``."""
+    return agreed_truth(task, sample_truth(task, labels, label_names), window, hop)
+
+
+def agreed_truth(task: Task, samples: I16, window: int, hop: int) -> I16:
+    """Return ``[N, W]`` truth of windows over samples with truth ``[T, W]``; rule 2 above."""
     columns = [_window_column(task, np.ascontiguousarray(column), window, hop) for column in samples.T]
     return np.stack(columns, axis=1)
 

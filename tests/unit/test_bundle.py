@@ -1,6 +1,7 @@
 """A bundle that was truncated or altered anywhere is refused, and the file is named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,3 +165,30 @@ def test_npz_pickles_and_bombs_are_refused():
         load_npz(dump_npz(x=np.zeros(1_000_000)), "x.npz", max_bytes=1000)
     with pytest.raises(BundleError, match="not a readable"):
         load_npz(b"PK nonsense", "x.npz")
+
+
+def test_heads_carry_their_groups_only_where_they_have_any():
+    motion = Head("motion", "binary", ("moving",), QuantParams(0.2, 4), {"moving": ("walking", "upstairs")}, 0.5)
+    several = replace(MANIFEST, heads=(*MANIFEST.heads, motion))
+    again = Manifest.from_bytes(several.to_bytes())
+    assert again.heads == several.heads
+    plain, grouped = json.loads(several.to_bytes())["heads"]
+    assert set(plain) == {"name", "kind", "labels", "quant"}
+    assert grouped["groups"] == {"moving": ["walking", "upstairs"]}
+    assert grouped["purity"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "regression"}, "kind is 'regression'"),
+        ({"name": "activity"}, "expected different names"),
+        ({"groups": {"still": ("sitting",)}}, "group 'still'"),
+        ({"purity": "all"}, "not supported between"),
+        ({"labels": ("moving", "still")}, "labels of a binary head"),
+    ],
+)
+def test_heads_that_make_no_sense_are_refused(change, message):
+    motion = replace(Head("motion", "binary", ("moving",), QuantParams(0.2, 4)), **change)
+    with pytest.raises(BundleError, match=message):
+        Manifest.from_bytes(replace(MANIFEST, heads=(*MANIFEST.heads, motion)).to_bytes())
