@@ -19,8 +19,9 @@ from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, QuantParams, sliding_windows
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
+from firmware_export.ops import is_stateful
 from firmware_export.reference import run
-from firmware_export.verify import VerificationReport, verify
+from firmware_export.verify import VerificationReport, verified_every, verify
 
 GOLDEN_WINDOWS = 32
 NO_SMOOTHING = DecisionSpec()  # averaging costs up to a point of window accuracy
@@ -111,8 +112,9 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     begin = time.perf_counter()
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
     windows = [_device_windows(plan, item, converted.input_quant) for item in plan.held_out]
-    say(f"verifying {sum(map(len, windows)):,} held-out windows on five engines")
     every_window = np.concatenate(windows)
+    count = len(every_window)
+    say(f"verifying {-(-count // verified_every(converted.integers, count)):,} held-out windows on five engines")
     files = converted.files
     outputs = run(converted.integers, every_window)
     kinds = [task.kind for task in plan.tasks]
@@ -136,8 +138,12 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         heads=heads,
         decision=plan.decision,
         recipe=plan.recipe,
-        # No op of the graph keeps state between windows yet; one that does changes this.
-        model={**plan.model, "parameters": converted.parameters, "macs": converted.macs, "stateful": False},
+        model={
+            **plan.model,
+            "parameters": converted.parameters,
+            "macs": converted.macs,
+            "stateful": is_stateful(converted.integers),
+        },
         provenance={**plan.provenance, "verification": {**report.to_dict(), **accuracy}},
         licence=plan.licence,
     )

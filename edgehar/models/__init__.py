@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from edgehar.errors import ConfigError
-from edgehar.models import cnn1d, ds_cnn, tcn, transformer
+from edgehar.models import bilstm, cnn1d, deepconvlstm, ds_cnn, lstm, tcn, transformer
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ MODELS: dict[str, ModelEntry] = {
     "cnn1d": ModelEntry(cnn1d.Config, cnn1d.Cnn1d, cnn1d.TINY, cnn1d.SOURCE),
     "tcn": ModelEntry(tcn.Config, tcn.Tcn, tcn.TINY, tcn.SOURCE),
     "transformer": ModelEntry(transformer.Config, transformer.Transformer, transformer.TINY, transformer.SOURCE),
+    "lstm": ModelEntry(lstm.Config, lstm.Lstm, lstm.TINY, lstm.SOURCE),
+    "bilstm": ModelEntry(bilstm.Config, bilstm.BiLstm, bilstm.TINY, bilstm.SOURCE),
+    "deepconvlstm": ModelEntry(deepconvlstm.Config, deepconvlstm.DeepConvLstm, deepconvlstm.TINY, deepconvlstm.SOURCE),
 }
 
 
