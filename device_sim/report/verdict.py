@@ -61,7 +61,13 @@ def headline(summary: Mapping[str, Any], rate_hz: float | None) -> str:
 
 def _precision(summary: Mapping[str, Any]) -> str:
     recipe = str(summary.get("recipe") or "")
-    words = {"static_wi8_ai8": "int8", "static_wi8_ai16": "int8 × int16", "dynamic_wi8": "dynamic int8"}
+    words = {
+        "static_wi8_ai8": "int8",
+        "static_wi8_ai8_percentile": "int8, percentile ranges,",
+        "static_wi8_ai8_mse": "int8, least-error ranges,",
+        "static_wi8_ai16": "int8 × int16",
+        "dynamic_wi8": "dynamic int8",
+    }
     return words.get(recipe, recipe or "model")
 
 

@@ -89,6 +89,15 @@ def test_sensitivity_of_every_layer(demo, tmp_path, capsys):
     assert cli.main(["sensitivity", str(tmp_path)]) == 2
 
 
+def test_recipes_that_no_bundle_holds(demo, tmp_path, capsys):
+    words = ["export", str(demo / "run"), "--out", str(tmp_path / "x.edgehar"), "--recipe"]
+    for recipe, takes in (("static_wi8_ai16", "int16"), ("dynamic_wi8", "float32"), ("float32", "float32")):
+        assert cli.main([*words, recipe]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and f"{takes} windows, a bundle's engines take int8" in error
+    assert not (tmp_path / "x.edgehar").exists()
+
+
 def test_slim_bundle_still_knows_its_baseline(demo, tmp_path):
     assert cli.main(["export", str(demo / "run"), "--slim", "--out", str(tmp_path / "slim.edgehar")]) == 0
     bundle = Bundle.open(tmp_path / "slim.edgehar")
