@@ -71,7 +71,8 @@ def run_hybrid(graph: Graph, windows: F32) -> tuple[F32, ...]:
             inputs = [values[name] for name in node.inputs]
             if any(name in weights for name in node.inputs):
                 inputs[0] = rounded_per_window(inputs[0])
-            values[node.output] = op_of(node).float32(node.attrs, inputs)
+            result = op_of(node).float32(node.attrs, inputs)
+            values[node.output] = result[0] if isinstance(result, tuple) else result  # states behind it are not read
         batches.append([values[name] for name in graph.outputs])
     return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 

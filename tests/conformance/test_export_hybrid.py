@@ -75,6 +75,25 @@ def test_network_in_litert(converted: Converted) -> None:
     assert source["dtype"] == sink["dtype"] == np.float32
 
 
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(6, 8, batch_first=True), nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.lstm(x)[0].mean(1))
+
+
+def test_an_lstm_stays_float_beside_int8_layers() -> None:
+    torch.manual_seed(0)
+    module = Recurrent().eval()
+    graph = convert(export_onnx(module, torch.zeros(1, 40, 6)), WINDOWS, "dynamic_wi8").hybrid_graph
+    assert graph is not None
+    with torch.no_grad():
+        expected = module(torch.from_numpy(WINDOWS)).numpy()
+    assert np.abs(run_hybrid(graph, WINDOWS)[0] - expected).max() < 0.05 * expected.std()
+
+
 def test_another_networks_file_is_found_out(converted: Converted) -> None:
     graph = converted.hybrid_graph
     assert graph is not None
