@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from edgehar.errors import ConfigError
-from edgehar.models import bilstm, cnn1d, deepconvlstm, ds_cnn, lstm, tcn, transformer
+from edgehar.models import bilstm, cnn1d, deepconvlstm, ds_cnn, joint, lstm, tcn, transformer
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ MODELS: dict[str, ModelEntry] = {
     "lstm": ModelEntry(lstm.Config, lstm.Lstm, lstm.TINY, lstm.SOURCE),
     "bilstm": ModelEntry(bilstm.Config, bilstm.BiLstm, bilstm.TINY, bilstm.SOURCE),
     "deepconvlstm": ModelEntry(deepconvlstm.Config, deepconvlstm.DeepConvLstm, deepconvlstm.TINY, deepconvlstm.SOURCE),
+    "joint": ModelEntry(joint.Config, joint.Joint, joint.TINY, joint.SOURCE),
 }
 
 

@@ -13,7 +13,7 @@ from firmware_export.verify import verify
 
 WINDOW, FEATURES, CLASSES = 64, 6, 4
 ANY_WINDOW = ("lstm", "bilstm")  # a recurrent layer takes any number of samples
-RECURRENT = ("lstm", "bilstm", "deepconvlstm")  # interpreters keep state, which must be reset before each window
+RECURRENT = ("lstm", "bilstm", "deepconvlstm", "joint")  # interpreters keep state, reset before each window
 
 
 @pytest.fixture(params=MODELS)
