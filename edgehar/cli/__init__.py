@@ -35,8 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return int(importlib.import_module(f"edgehar.cli.{args.command}").run(args))
     except EdgeharError as error:
         return _fail(str(error), error.exit_code)
