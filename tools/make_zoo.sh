@@ -5,5 +5,13 @@ edgehar=$(realpath "${1:-$(command -v edgehar)}")
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$edgehar" train --model ds_cnn --dataset hapt --seed 0 --out "$work/ds_cnn"
-"$edgehar" export "$work/ds_cnn" --slim --out edgehar/zoo/ds_cnn.edgehar
+make_one() {  # NAME [option of train ...]
+  name=$1
+  shift
+  "$edgehar" train --dataset hapt --seed 0 "$@" --out "$work/$name"
+  "$edgehar" export "$work/$name" --slim --out "edgehar/zoo/$name.edgehar"
+}
+make_one ds_cnn
+make_one ds_cnn_3k --config configs/ds_cnn_3k.toml
+make_one ds_cnn_30k --config configs/ds_cnn_30k.toml
+make_one ds_cnn_multitask --config configs/hapt_multitask.toml

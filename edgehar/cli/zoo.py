@@ -49,19 +49,18 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.files import write_json
 
     rows = zoo_rows()
-    table = Table(title="bundles in the package")
-    for column in ("bundle", "model", "parameters", "MACs", "int8 .tflite", "held-out accuracy", "macro-F1", "data"):
-        table.add_column(column, justify="left" if column in ("bundle", "model", "data") else "right")
+    table = Table(title="bundles in the package, scored on people nobody trained on")
+    table.add_column("bundle", no_wrap=True)
+    for column in ("parameters", "MACs", "bytes", "accuracy", "macro-F1"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["bundle"],
-            row["model"],
             f"{row['parameters']:,}",
             f"{row['macs']:,}",
-            f"{row['model_bytes']:,} B",
+            f"{row['model_bytes']:,}",
             f"{100 * row['accuracy']:.2f} %",
             f"{100 * row['macro_f1']:.2f} %",
-            row["data"],
         )
     Console().print(table)
     if args.json:

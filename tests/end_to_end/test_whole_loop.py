@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgehar import cli, files
-from edgehar.bundle import Bundle
+from edgehar.bundle import Bundle, zoo_names
 
 SMALL = ["epochs=2", "validation_subjects=0", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
 
@@ -223,18 +223,33 @@ def test_ctrl_c_in_export_leaves_the_old_bundle(demo, tmp_path):
     assert "edgehar: error: stopped by Ctrl-C" in err
 
 
-def test_zoo_bundle_answers_on_its_own(tmp_path):
-    """Small enough to ship, verified, and replayed by ``python -m device_sim`` from its golden stream."""
-    bundle = Bundle.open("zoo:ds_cnn")
-    assert sum(p.stat().st_size for p in bundle.path.rglob("*")) <= 100_000
-    assert bundle.manifest.model["parameters"] <= 12_000
-    assert bundle.manifest.model["macs"] <= 250_000
-    assert bundle.manifest.provenance["verification"]["int8_accuracy"] >= 0.965
+# largest parameters, largest MACs, smallest held-out accuracy of the int8 network
+ZOO = {
+    "ds_cnn": (12_000, 250_000, 0.965),
+    "ds_cnn_3k": (3_000, 70_000, 0.95),
+    "ds_cnn_30k": (30_000, 610_000, 0.975),
+    "ds_cnn_multitask": (12_000, 250_000, 0.97),
+}
+
+
+def test_zoo_holds_what_the_table_says():
+    assert set(zoo_names()) == set(ZOO)
+    assert sum(p.stat().st_size for p in Bundle.open("zoo:ds_cnn").path.rglob("*")) <= 100_000
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_zoo_bundle_answers_on_its_own(name):
+    """Small, verified, and replayed by ``python -m device_sim`` from its golden stream, bit for bit."""
+    manifest = Bundle.open(f"zoo:{name}").manifest
+    parameters, macs, accuracy = ZOO[name]
+    assert manifest.model["parameters"] <= parameters
+    assert manifest.model["macs"] <= macs
+    assert manifest.provenance["verification"]["int8_accuracy"] >= accuracy
     done = subprocess.run(
-        [sys.executable, "-m", "device_sim", "zoo:ds_cnn", "--engine", "litert_ref"],
+        [sys.executable, "-m", "device_sim", f"zoo:{name}", "--engine", "litert_ref"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "litert_ref" in done.stdout
+    assert "ok: 32 of 32 windows equal" in done.stdout
 
 
 def test_doctor_and_zoo_list(tmp_path, capsys):
