@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -26,7 +25,7 @@ from device_sim.sources import on_device
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle
 from edgehar.errors import DataError
-from edgehar.files import write_atomic
+from edgehar.files import write_json
 from edgehar.heads import UNKNOWN, agreed_truth, sample_truth, score_head, share_alike
 from edgehar.recording import UNLABELLED, Recording
 
@@ -92,7 +91,7 @@ def simulate(
 
 def write_summary(path: Path, result: SimulationResult) -> None:
     """Write ``summary.json`` (schema: ``device_sim/schemas/summary.schema.json``), whole or not at all."""
-    write_atomic(path, (json.dumps(result.summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_json(path, result.summary)
 
 
 @dataclass

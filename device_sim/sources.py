@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -323,14 +323,11 @@ def on_device(recording: Recording, manifest: Manifest) -> Recording:
     samples = recording.samples
     if order != list(range(len(recording.channels))):
         samples = np.ascontiguousarray(samples[:, order])
-    return Recording(
-        name=recording.name,
-        subject=recording.subject,
+    return replace(
+        recording,
         rate_hz=manifest.rate_hz,
         channels=manifest.channels,
         samples=samples,
         labels=labels,
         label_names=names,
-        source=recording.source,
-        licence=recording.licence,
     )

@@ -54,7 +54,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 
 Drop {drop:.2f} points; the same label as full precision for {100 * evidence["agreement_with_baseline"]:.2f} %.
 {_heads(evidence)}
-The integer network on every held-out window, against the numpy reference:
+The integer network on held-out windows, as many as stand in the table, against the numpy reference:
 
 | engine | windows | largest difference (LSB) | equal outputs | same label |
 |---|---|---|---|---|

@@ -1,4 +1,4 @@
-"""Bytes: the files of the bundle, and the memory the device used."""
+"""Bytes: the files of the bundle, and what the simulator and its interpreter hold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from device_sim.report.markup import Cell, empty, plain, section, table, text
 def section_html(summary: Mapping[str, Any]) -> str:
     """Return both tables, or what is missing."""
     files = _table("Files of the bundle", "File", mapping(summary.get("sizes")))
-    memory = _table("Memory of the simulated device", "Part", mapping(summary.get("memory")))
+    memory = _table("Buffers of the simulator and its interpreter", "Part", mapping(summary.get("memory")))
     left = files or empty("The summary lists no files.")
     right = memory or empty("The run did not record memory.")
     body = f'<div class="pair"><div>{left}</div><div>{right}</div></div>'

@@ -30,11 +30,15 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.cli.held_out import choose_recordings
     from edgehar.cli.simulate import shorten, simulate_with_progress
     from edgehar.cli.tables import summary_table
+    from edgehar.errors import UsageError
 
     bundle = Bundle.open(args.bundle)
     recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
     chosen = shorten(recordings, args.seconds)
-    first, *others = [simulate_with_progress(bundle, chosen, name) for name in args.engines.split(",") if name]
+    names = [name for name in args.engines.split(",") if name]
+    if not names:
+        raise UsageError("--engines names no engine; give at least one, for example --engines litert,tflm")
+    first, *others = [simulate_with_progress(bundle, chosen, name) for name in names]
     report.write(args.out, first, extra_results=others)
     if args.json:
         write_summary(args.json, first)

@@ -87,4 +87,4 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         report.write(args.report, result)
         console.print(f"report: {args.report}")
-    return 0
+    return 130 if result.summary["interrupted"] else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,16 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
     from edgehar.errors import UsageError
     from edgehar.files import write_json
-    from edgehar.training.config import TrainConfig, from_mapping, load_config
-    from edgehar.training.fit import CONFIG_FILE, train
+    from edgehar.training.config import load_config
+    from edgehar.training.fit import train
+    from edgehar.training.run_folder import read_config
 
     if args.resume:
-        file = args.resume / CONFIG_FILE
-        if not file.is_file():
-            raise UsageError(f"{args.resume}: not a run folder (no {CONFIG_FILE}); start one with --out")
         if args.set or args.config or args.model or args.dataset or args.seed is not None or args.epochs is not None:
             raise UsageError("--resume goes on as the run was configured; it takes no --config, --set, --model, ...")
-        config: TrainConfig = from_mapping(TrainConfig, json.loads(file.read_text("utf-8")), str(file))
+        config = read_config(args.resume)
     else:
         given = {name: getattr(args, name) for name in ("model", "dataset", "seed", "epochs")}
         config = load_config(args.config, args.set, **given)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from edgehar.datasets import DATASETS, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
-from edgehar.errors import ConfigError, UsageError
+from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_json
 from edgehar.models import count_parameters
 from edgehar.recording import Recording
@@ -38,10 +38,9 @@ from edgehar.training.curves import draw_curves
 from edgehar.training.history import History
 from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
-from edgehar.training.run_folder import TrainedRun, build_network, open_run, write_run
+from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, build_network, open_run, write_run
 from edgehar.training.windows import TrainingBatches, scored_windows
 
-CONFIG_FILE = "config.json"
 RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
@@ -79,6 +78,11 @@ def fit_front_end(config: TrainConfig, recordings: Sequence[Recording]) -> Front
     """Return the default front end with standardization fitted on the training windows of ``recordings``."""
     raw = default_front_end(recordings[0].channels)
     features, _ = scored_windows(recordings, raw, config)
+    if len(features) == 0:
+        raise DataError(
+            f"no window of {config.window} samples carries one of the labels {', '.join(config.labels)}; choose a "
+            "shorter window or other labels"
+        )
     return raw.fitted(features.reshape(-1, raw.width))
 
 
@@ -157,11 +161,29 @@ def _check_out(out: Path, resume: bool) -> None:
         raise UsageError(f"{out}: holds a finished run, which is kept; choose another --out")
     if resume and not checkpoint.is_file():
         raise UsageError(f"{out}: nothing to resume ({checkpoint.name} is not there); train without --resume")
+    if resume:
+        _check_checkpoint(checkpoint)
     if not resume and checkpoint.exists():
         raise UsageError(f"{out}: holds an unfinished run; go on with --resume {out}, or choose another --out")
     strangers = sorted({p.name for p in out.iterdir()} - RUN_FILES) if out.is_dir() else []
     if strangers:
         raise UsageError(f"{out}: holds {strangers[0]!r}, so it is not a run folder; choose another --out")
+
+
+def _check_checkpoint(path: Path) -> None:
+    """Load it once, weights only, so that a damaged or hostile file is one clear line.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    # What a damaged stream can raise is open-ended (KeyError of an opcode, zipfile's and torch's own errors).
+    except Exception as error:
+        raise DataError(
+            f"{path}: damaged checkpoint ({type(error).__name__}: {str(error).splitlines()[0]}); train again with "
+            "another --out"
+        ) from None
 
 
 def _validation_windows(

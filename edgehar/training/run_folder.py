@@ -31,6 +31,7 @@ from edgehar.models.heads import MultiHead
 from edgehar.signal import FrontEnd
 from edgehar.training.config import TrainConfig, from_mapping
 
+CONFIG_FILE = "config.json"
 RUN_SCHEMA_VERSION = 1
 MAX_RUN_JSON_BYTES = 16 * 2**20
 
@@ -83,6 +84,26 @@ def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_atomic(path / "weights.safetensors", safetensors.torch.save(weights))
     write_json(path / "run.json", {"schema_version": RUN_SCHEMA_VERSION, **record})
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Return the config an interrupted run was started with.
+
+    Raises:
+        UsageError: ``path`` is not a run folder.
+        DataError: its config is damaged.
+    """
+    file = path / CONFIG_FILE
+    if not file.is_file():
+        raise UsageError(f"{path}: not a run folder (no {CONFIG_FILE}); start one with --out")
+    try:
+        data = json.loads(file.read_text("utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError(f"it holds a {type(data).__name__}, expected an object")
+    except ValueError as error:
+        raise DataError(f"{file}: not readable JSON ({error}); train again with another --out") from None
+    config: TrainConfig = from_mapping(TrainConfig, data, str(file))
+    return config
 
 
 def open_run(path: Path) -> TrainedRun:

@@ -149,6 +149,40 @@ def test_mistakes_get_one_clear_line(demo, tmp_path, capsys):
     assert not (tmp_path / "b.edgehar").exists()
 
 
+def test_ctrl_c_in_a_simulation_shows_the_result_so_far(tmp_path, capsys, monkeypatch):
+    from device_sim.clock import SimulatedClock
+
+    whole = SimulatedClock.replay
+
+    def one_batch(self, device, samples):
+        yield next(iter(whole(self, device, samples)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SimulatedClock, "replay", one_batch)
+    assert cli.main(["simulate", "zoo:ds_cnn", "--subjects", "2", "--json", str(tmp_path / "s.json")]) == 130
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["interrupted"]
+    assert summary["recordings"] == 1
+    assert "1 person" in capsys.readouterr().out
+
+
+def test_damaged_unfinished_runs_get_one_clear_line(tmp_path, capsys):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"junk")
+    for text in ("{", "[]", "\x00"):
+        (tmp_path / "config.json").write_text(text)
+        assert "config.json: not readable JSON" in _fails(capsys, 1, "train", "--resume", tmp_path)
+    (tmp_path / "config.json").write_text('{"epochs": 2}')
+    assert "last.ckpt: damaged checkpoint" in _fails(capsys, 1, "train", "--resume", tmp_path)
+    assert (tmp_path / "checkpoints" / "last.ckpt").read_bytes() == b"junk"
+
+
+def test_nothing_to_train_on_or_to_simulate_with_gets_one_clear_line(tmp_path, capsys):
+    assert "no window of 90000 samples" in _fails(capsys, 1, "train", "--out", tmp_path / "r", "--set", "window=90000")
+    assert "names no engine" in _fails(capsys, 2, "report", "zoo:ds_cnn", "--engines", ",", "-o", tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
