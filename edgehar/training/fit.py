@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import logging
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,37 @@ class _SetEpoch(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         del pl_module
         self._batches.epoch = trainer.current_epoch
+
+
+class _StopBetweenBatches(pl.Callback):
+    """Lets Ctrl-C take effect after the batch it falls into, and a second one at once.
+
+    Anywhere else it may fall into a lock of the log writer's queue, which closing the writer then waits for forever.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def on_train_batch_end(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take over SIGINT, where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 class _ProgressBar(TQDMProgressBar):
@@ -210,7 +244,8 @@ def _fit(
         checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     history = History(out / "history.csv")
-    callbacks: list[pl.Callback] = [_SetEpoch(batches), history, keep_last]
+    stop = _StopBetweenBatches()
+    callbacks: list[pl.Callback] = [_SetEpoch(batches), history, keep_last, stop]
     if progress:
         callbacks.append(_ProgressBar())
     if config.early_stop_patience:
@@ -236,7 +271,10 @@ def _fit(
         checkpoint = checkpoints / "last.ckpt" if resume else None
         loader = DataLoader(validation, batch_size=1024) if validation else None
         try:
-            trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
+            with stop.watching():
+                trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
+        if stop.asked:  # it came after the last batch
+            raise KeyboardInterrupt
     return history
