@@ -156,8 +156,8 @@ def test_missing_package_names_the_extra(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(b"0" * 1001), "more than the expected 1000 bytes"),
-        (gzip.compress(b"0" * 100)[:-9], "not a whole gzip file"),
+        (gzip.compress(b"0" * 1001, mtime=0), "more than the expected 1000 bytes"),
+        (gzip.compress(b"0" * 100, mtime=0)[:-9], "not a whole gzip file"),
         (b"PK", "not a whole gzip file"),
     ],
 )
