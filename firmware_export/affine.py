@@ -126,13 +126,21 @@ def high_multiply(a: NDArray[np.int64], multiplier: NDArray[np.int64] | int) -> 
     Source: gemmlowp ``SaturatingRoundingDoublingHighMul``; its one saturating case (both -2^31) cannot occur, as
     multipliers are non-negative. Its nudge-and-truncate equals this shift for either sign.
     """
-    return (a * multiplier + (1 << 30)) >> 31
+    product: NDArray[np.int64] = a * multiplier
+    product += 1 << 30
+    product >>= 31
+    return product
 
 
 def divide_by_power_of_two(a: NDArray[np.int64], exponent: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """Return ``a / 2^exponent`` to nearest, halves away from zero. Source: gemmlowp ``RoundingDivideByPOT``."""
     half = (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
-    return (a + half - ((a < 0) & (half > 0))) >> exponent
+    nudged: NDArray[np.int64] = a >> 63  # -1 where negative
+    nudged &= -(half > 0).astype(np.int64)
+    nudged += a
+    nudged += half
+    nudged >>= exponent
+    return nudged
 
 
 def rescale(accumulator: NDArray[Any], real: NDArray[np.float64] | float) -> NDArray[np.int64]:
@@ -154,7 +162,7 @@ def rescale_by(accumulator: NDArray[Any], factors: NDArray[np.int64]) -> NDArray
     multiplier, shift = factors
     a = accumulator.astype(np.int64)
     if (shift > 0).any():
-        a <<= np.maximum(shift, 0)
+        a = a << np.maximum(shift, 0)
     return divide_by_power_of_two(high_multiply(a, multiplier), np.maximum(-shift, 0))
 
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from edgehar.errors import UnsupportedOpError, UsageError
 from firmware_export.graph import Graph, Node
-from firmware_export.ops import op_of
+from firmware_export.ops import is_stateful, op_of
 from firmware_export.ops.op import Outputs
 from firmware_export.wide import run_wide
 
 BATCH = 32  # windows at once: intermediate results of a HAR network then stay within the processor's cache
+RECURRENT_BATCH = 128  # every step of an LSTM is twenty calls whose cost the windows share
 
 Array = NDArray[Any]
 
@@ -34,8 +35,9 @@ def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
     """Yield all activations by name, a batch of windows at a time. Raises as :func:`run`."""
     check_windows(graph, windows)
     (input_name,) = graph.inputs
-    for start in range(0, len(windows), BATCH):
-        values: dict[str, Array] = {input_name: windows[start : start + BATCH]}
+    batch = RECURRENT_BATCH if is_stateful(graph) else BATCH
+    for start in range(0, len(windows), batch):
+        values: dict[str, Array] = {input_name: windows[start : start + batch]}
         for node in graph.nodes:
             values.update(_run(graph, node, values))
         yield values

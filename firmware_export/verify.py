@@ -267,7 +267,7 @@ BOUNDS: Mapping[str, Bound] = {
     "onnxruntime": Bound(3, 0.998, "ONNX Runtime rescales in float32 and rounds halves to even, layer after layer"),
 }
 
-RECURRENT_WINDOWS = 512  # the integer LSTM of each interpreter takes 10 ms and more for a window of a BiLSTM 2 x 64
+RECURRENT_WINDOWS = 256  # the integer LSTM of each interpreter takes 10 ms and more for a window of a BiLSTM 2 x 64
 
 # A rounding that differs is fed back, and for a window near a turning point it grows: on a trained BiLSTM 2 x 64 one
 # window was found 4 steps away in LiteRT (docs/decisions/0006).

@@ -11,7 +11,7 @@ nonlinearity, which is interpolated in a table of 256 sigmoids; cells are int16.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,67 +55,87 @@ def macs(_attrs: Lstm, inputs: Sequence[Shape], output: Shape) -> int:
 
 
 def float32(_attrs: Lstm, inputs: Sequence[Array]) -> tuple[Array, Array]:
-    """Return hidden and cell states in float32."""
-    weight, recurrent, bias = (np.concatenate(inputs[part]) for part in (INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES))
-    driven = inputs[0] @ weight.T + bias
-    n, steps, width = driven.shape
-    hidden, cells = (np.zeros((n, steps, width // 4), np.float32) for _ in range(2))
-    h, c = hidden[:, 0], cells[:, 0]
-    for t in range(steps):
-        i, f, g, o = np.split(driven[:, t] + h @ recurrent.T, 4, axis=1)
-        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(c)
-        hidden[:, t], cells[:, t] = h, c
-    return hidden, cells
+    """Return hidden and cell states in float32.
+
+    With sigmoid(x) = (1 + tanh(x / 2)) / 2 one tanh serves all gates; halving the weights before is exact.
+    """
+    halved = [1.0 if gate == "c" else 0.5 for gate in GATES]
+    weight, recurrent, bias = (
+        np.concatenate([part * np.float32(half) for part, half in zip(inputs[operands], halved, strict=True)])
+        for operands in (INPUT_WEIGHTS, RECURRENT_WEIGHTS, BIASES)
+    )
+    x = _series_last(inputs[0])
+    both, fed = np.hstack([weight, recurrent]), x.shape[1]
+    seen = np.zeros((both.shape[1], x.shape[2]), np.float32)  # of one step: the input above the last hidden state
+    hidden, cells = (np.empty((len(x), recurrent.shape[1], x.shape[2]), np.float32) for _ in range(2))
+    c = np.zeros_like(cells[0])
+    for t, step in enumerate(x):
+        seen[:fed] = step
+        gates = both @ seen
+        gates += bias[:, None]
+        np.tanh(gates, out=gates)
+        tanh_i, tanh_f, g, tanh_o = np.split(gates, 4)
+        c = (tanh_f + 1) / 2 * c + (tanh_i + 1) / 2 * g
+        hidden[t], cells[t] = (tanh_o + 1) / 2 * np.tanh(c), c
+        seen[fed:] = hidden[t]
+    return _series_first(hidden), _series_first(cells)
 
 
-def _sigmoid(x: Array) -> Array:
-    half = x.dtype.type(0.5)
-    y: Array = half + half * np.tanh(half * x)  # no overflow at either end
-    return y
+def _series_last(x: Array) -> Array:
+    """Return ``[N, T, K]`` as ``[T, K, N]``: the gates of a step are then whole rows, side by side in memory."""
+    return np.ascontiguousarray(x.transpose(1, 2, 0))
+
+
+def _series_first(x: Array) -> Array:
+    """Return ``[T, K, N]`` as ``[N, T, K]``."""
+    return np.ascontiguousarray(x.transpose(2, 0, 1))
 
 
 def int8(
     _attrs: Lstm, inputs: Sequence[Array], quants: Sequence[Quantization], output: Quantization
 ) -> tuple[Array, Array]:
     """Return hidden states in int8 and cell states in int16."""
-    x, cell_scale = inputs[0], quants[-1].scale
-    driven = _gate_inputs(x, inputs[INPUT_WEIGHTS], quants[0], quants[INPUT_WEIGHTS], inputs[BIASES])
-    recurrent = np.concatenate(inputs[RECURRENT_WEIGHTS])
-    dtype = exact_dtype(recurrent.shape[1])
-    weight = np.ascontiguousarray(recurrent.T, dtype)
-    offset = -output.zero_point * recurrent.astype(np.int64).sum(axis=1)
-    recurrent_factors = _gate_factors(output, quants[RECURRENT_WEIGHTS], recurrent.shape[1])
+    x, cell_scale = _series_last(inputs[0]), quants[-1].scale
+    from_input = _gate_inputs(inputs[INPUT_WEIGHTS], quants[0], quants[INPUT_WEIGHTS], np.concatenate(inputs[BIASES]))
+    from_hidden = _gate_inputs(inputs[RECURRENT_WEIGHTS], output, quants[RECURRENT_WEIGHTS], np.zeros(1, np.int64))
     keep, admit, emit = (
         fixed_points(NONLINEAR_SCALE * scale)
         for scale in (1.0, NONLINEAR_SCALE / cell_scale, NONLINEAR_SCALE / output.scale)
     )
     sigmoid, tanh, cell_tanh = _sigmoid_table(), _tanh_table(GATE_FRACTION), _tanh_table(_fraction_bits(cell_scale))
 
-    n, steps, width = driven.shape
-    hidden = np.empty((n, steps, width // 4), np.int8)
-    cells = np.empty((n, steps, width // 4), np.int16)
-    h, c = np.full((n, width // 4), output.zero_point, np.int8), np.zeros((n, width // 4), np.int64)
+    steps, _, n = x.shape
+    units = len(inputs[RECURRENT_WEIGHTS][0])
+    hidden = np.empty((steps, units, n), np.int8)
+    cells = np.empty((steps, units, n), np.int16)
+    h, c = np.full((units, n), output.zero_point, np.int8), np.zeros((units, n), np.int64)
     for t in range(steps):
-        fed_back = (h.astype(dtype) @ weight).astype(np.int64) + offset
-        gates = _to_int16(driven[:, t] + _to_int16(rescale_by(fed_back, recurrent_factors)))
-        i, f, g, o = np.split(gates - INT16_MIN, 4, axis=1)
+        gates = from_input(x[t])
+        gates += from_hidden(h)
+        i, f, g, o = np.split(_to_int16(gates), 4)
         kept = _to_int16(rescale_by(sigmoid[f] * c, keep))
-        c = _to_int16(kept + _to_int16(rescale_by(sigmoid[i] * tanh[g], admit)))
-        h = to_int8(rescale_by(cell_tanh[c - INT16_MIN] * sigmoid[o], emit), output.zero_point)
-        hidden[:, t], cells[:, t] = h, c
-    return hidden, cells
+        kept += _to_int16(rescale_by(sigmoid[i] * tanh[g], admit))
+        c = _to_int16(kept)
+        h = to_int8(rescale_by(cell_tanh[c] * sigmoid[o], emit), output.zero_point)
+        hidden[t], cells[t] = h, c
+    return _series_first(hidden), _series_first(cells)
 
 
 def _gate_inputs(
-    x: Array, weights: Sequence[Array], x_quant: Quantization, quants: Sequence[Quantization], biases: Sequence[Array]
-) -> I64:
-    """Return what the input adds to each gate at every step, ``[N, T, 4 H]`` in Q3.12."""
-    weight, bias = np.concatenate(weights), np.concatenate(biases)
-    dtype = exact_dtype(weight.shape[1])
-    total = (x.astype(dtype) @ weight.astype(dtype).T).astype(np.int64)
-    total += bias - x_quant.zero_point * weight.astype(np.int64).sum(axis=1)
-    return _to_int16(rescale_by(total, _gate_factors(x_quant, quants, len(weights[0]))))
+    weights: Sequence[Array], x: Quantization, quants: Sequence[Quantization], bias: Array
+) -> Callable[[Array], I64]:
+    """Return what adds to each gate for ``[K, N]`` int8 of one step: ``[4 H, N]`` in Q3.12."""
+    integers = np.concatenate(weights)
+    weight = integers.astype(exact_dtype(integers.shape[1]))
+    offset = (bias - x.zero_point * integers.astype(np.int64).sum(axis=1))[:, None]
+    factors = _gate_factors(x, quants, len(weights[0]))[..., None]
+
+    def gate_inputs(step: Array) -> I64:
+        total = (weight @ step.astype(weight.dtype)).astype(np.int64)
+        total += offset
+        return _to_int16(rescale_by(total, factors))
+
+    return gate_inputs
 
 
 def _gate_factors(x: Quantization, weights: Sequence[Quantization], units: int) -> I64:
@@ -159,10 +179,10 @@ def _interpolated(size: I64, bits: int, saturated: int) -> I64:
 
 @cache
 def _sigmoid_table() -> I64:
-    """Return the sigmoid in Q0.15 of every Q3.12, from -2^15. Source: TFLite ``reference_integer_ops::Logistic``."""
+    """Return the sigmoid in Q0.15 of every Q3.12. Source: TFLite ``reference_integer_ops::Logistic``."""
     x = 3 * np.arange(INT16_MIN, INT16_MAX + 1, dtype=np.int64)  # 24 entries a unit are 3 * 2^12 over 2^9
     y = _interpolated(np.abs(x), 9, INT16_MAX << 10)
-    return np.where(x >= 0, y + 2**9, 2**25 - y + 2**9 - 1) >> 10
+    return _by_int16(np.where(x >= 0, y + 2**9, 2**25 - y + 2**9 - 1) >> 10)
 
 
 @cache
@@ -175,7 +195,12 @@ def _tanh_table(fraction: int) -> I64:
     shift = fraction - GATE_FRACTION
     x = x << -shift if shift <= 0 else (x + (1 << shift >> 1)) >> shift
     y = _interpolated(np.abs(x), 8, (2**16 - 1) << 8)
-    return np.where(x >= 0, y - 2**23 + 2**7, -y + 2**23 + 2**7 - 1) >> 8
+    return _by_int16(np.where(x >= 0, y - 2**23 + 2**7, -y + 2**23 + 2**7 - 1) >> 8)
+
+
+def _by_int16(table: I64) -> I64:
+    """Return a table from -2^15 on so that an int16 indexes it, negative ones from its end."""
+    return np.roll(table, INT16_MIN)
 
 
 LSTM = Op(
