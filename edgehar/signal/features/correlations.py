@@ -18,6 +18,6 @@ def compute(series: Series) -> F32:
     With ``c = x - mean``: ``sum(ca * cb) / (sqrt(sum(ca²)) * sqrt(sum(cb²)) + 1e-9)``.
     """
     a, b = np.asarray(series.layout.pairs, np.intp).reshape(-1, 2).T
-    length = np.sqrt(series.square_sum)
-    found: F32 = fold_sum(series.centred[:, a] * series.centred[:, b]) / (length[a] * length[b] + TINY)
-    return found
+    length: F32 = np.sqrt(series.square_sum)
+    lengths: F32 = length[a] * length[b] + TINY
+    return fold_sum(series.centred[:, a] * series.centred[:, b]) / lengths
