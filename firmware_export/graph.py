@@ -1,7 +1,8 @@
 """The typed, channels-last graph that every reader fills and every target writes.
 
-A graph is data: passes take one and return another. Activations are ``[N, T, C]`` or ``[N, K]``, with the batch N
-written as 1. Constants carry their numbers; node settings are one frozen dataclass an op (``firmware_export.ops``).
+A graph is data: passes take one and return another. Activations are ``[N, T, C]``, ``[N, K]`` or, of images,
+``[N, H, W, C]``, with the batch N written as 1. Constants carry their numbers; node settings are one frozen dataclass
+an op (``firmware_export.ops``).
 """
 
 from __future__ import annotations

@@ -9,40 +9,52 @@ from firmware_export.graph import Graph, Node
 from firmware_export.ops.add import ADD
 from firmware_export.ops.add_constant import ADD_CONSTANT
 from firmware_export.ops.average_pool1d import AVERAGE_POOL1D
+from firmware_export.ops.average_pool2d import AVERAGE_POOL2D
 from firmware_export.ops.batch_matmul import BATCH_MATMUL
 from firmware_export.ops.batch_norm import BATCH_NORM
 from firmware_export.ops.concat import CONCAT
 from firmware_export.ops.conv1d import CONV1D
+from firmware_export.ops.conv2d import CONV2D
 from firmware_export.ops.crop1d import CROP1D
 from firmware_export.ops.dense import DENSE
 from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
+from firmware_export.ops.depthwise_conv2d import DEPTHWISE_CONV2D
 from firmware_export.ops.l2_norm import L2_NORM
 from firmware_export.ops.lstm import LSTM
 from firmware_export.ops.max_pool1d import MAX_POOL1D
+from firmware_export.ops.max_pool2d import MAX_POOL2D
+from firmware_export.ops.mean import MEAN
 from firmware_export.ops.op import Op
 from firmware_export.ops.relu import RELU
 from firmware_export.ops.reshape import RESHAPE
 from firmware_export.ops.reverse import REVERSE
 from firmware_export.ops.softmax import SOFTMAX
+from firmware_export.ops.transpose import TRANSPOSE
 
 OPS: Mapping[str, Op] = {
     "add": ADD,
     "add_constant": ADD_CONSTANT,
     "average_pool1d": AVERAGE_POOL1D,
+    "average_pool2d": AVERAGE_POOL2D,
     "batch_matmul": BATCH_MATMUL,
     "batch_norm": BATCH_NORM,
     "concat": CONCAT,
     "conv1d": CONV1D,
+    "conv2d": CONV2D,
     "crop1d": CROP1D,
     "dense": DENSE,
     "depthwise_conv1d": DEPTHWISE_CONV1D,
+    "depthwise_conv2d": DEPTHWISE_CONV2D,
     "l2_norm": L2_NORM,
     "lstm": LSTM,
     "max_pool1d": MAX_POOL1D,
+    "max_pool2d": MAX_POOL2D,
+    "mean": MEAN,
     "relu": RELU,
     "reshape": RESHAPE,
     "reverse": REVERSE,
     "softmax": SOFTMAX,
+    "transpose": TRANSPOSE,
 }
 
 

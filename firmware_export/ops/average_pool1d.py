@@ -41,8 +41,12 @@ def int8(
 ) -> Array:
     """Return the pool of the integers."""
     total = patches(inputs[0], attrs.kernel, attrs.stride, 1).sum(axis=2, dtype=np.int32)
-    size = (np.abs(total) + attrs.kernel // 2) // attrs.kernel
-    mean: Array = (np.sign(total) * size).astype(np.int8)
+    return mean_of_integers(total, attrs.kernel)
+
+
+def mean_of_integers(total: Array, count: int) -> Array:
+    """Return sums of int8 divided by how many there were, halves away from zero."""
+    mean: Array = (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(np.int8)
     return mean
 
 

@@ -1,7 +1,7 @@
 """``batch_matmul``: product of two activations, the inside of attention.
 
 Operands: a ``[N, T, K]`` and b ``[N, K, S]``, or ``[N, S, K]`` when it is transposed (queries times keys).
-Output ``[N, T, S]``.
+Output ``[N, T, S]``. With several heads at once, all three have them as a second axis: ``[N, H, T, K]``.
 Source of the int8 arithmetic: TFLite ``reference_ops::BatchMatMul`` for quantized types.
 """
 
@@ -25,29 +25,29 @@ class BatchMatmul(Attrs):
 
 
 def shape(attrs: BatchMatmul, inputs: Sequence[Shape]) -> Shape:
-    """Return ``(1, T, S)``.
+    """Return ``(1, T, S)`` or ``(1, H, T, S)``.
 
     Raises:
         ValueError: the inner lengths differ, or an operand is no series.
     """
     a, b = inputs
-    if len(a) != 3 or len(b) != 3:
-        raise ValueError(f"product of {a} and {b}: expected [N, T, K] and [N, K, S]")
-    inner, columns = (b[2], b[1]) if attrs.transpose_b else (b[1], b[2])
-    if a[2] != inner:
-        raise ValueError(f"product of {a} and {b} (transposed: {attrs.transpose_b}): inner lengths {a[2]} and {inner}")
-    return a[0], a[1], columns
+    if len(a) not in (3, 4) or len(b) != len(a) or a[:-2] != b[:-2]:
+        raise ValueError(f"product of {a} and {b}: expected [N, T, K] and [N, K, S], or both with heads after N")
+    inner, columns = (b[-1], b[-2]) if attrs.transpose_b else (b[-2], b[-1])
+    if a[-1] != inner:
+        raise ValueError(f"product of {a} and {b} (transposed: {attrs.transpose_b}): inner lengths {a[-1]} and {inner}")
+    return *a[:-1], columns
 
 
 def macs(_attrs: BatchMatmul, inputs: Sequence[Shape], output: Shape) -> int:
     """Return K products a number."""
-    return int(np.prod(output)) * inputs[0][2]
+    return int(np.prod(output)) * inputs[0][-1]
 
 
 def float32(attrs: BatchMatmul, inputs: Sequence[Array]) -> Array:
     """Return the product in the type of the inputs."""
     a, b = inputs
-    y: Array = a @ (b.swapaxes(1, 2) if attrs.transpose_b else b)
+    y: Array = a @ (b.swapaxes(-1, -2) if attrs.transpose_b else b)
     return y
 
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from firmware_export.graph import Graph, Node, Value, assemble
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.depthwise_conv2d import DepthwiseConv2d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
 from firmware_export.ops.reshape import Reshape
 
-CHANNEL_AXIS = {"conv1d": 0, "depthwise_conv1d": 1, "dense": 0}  # of the weight of each layer that can take it in
+# of the weight of each layer that can take it in
+CHANNEL_AXIS = {"conv1d": 0, "conv2d": 0, "dense": 0, "depthwise_conv1d": 1, "depthwise_conv2d": 2}
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
@@ -66,9 +68,14 @@ def _fold(graph: Graph, layer: Node, norm: Node) -> Graph:
 def _as_depthwise(graph: Graph, norm: Node) -> Graph:
     x, scale, offset = norm.inputs
     shape = graph.values[x].shape
+    nodes: list[Node] = []
+    if len(shape) == 4:
+        weight = _float(f"{norm.output}/weight", constant(graph, scale)[None, None])
+        image = Node("depthwise_conv2d", norm.name, (x, weight.name, offset), norm.outputs, DepthwiseConv2d())
+        swapped = [image if node is norm else node for node in graph.nodes]
+        return assemble(graph.inputs, graph.outputs, swapped, [*graph.values.values(), weight])
     weight = _float(f"{norm.output}/weight", constant(graph, scale)[None])
     new: list[Value] = [weight]
-    nodes: list[Node] = []
     source, target = x, norm.output
     if len(shape) == 2:  # a depthwise convolution wants [N, T, C]
         lifted = (1, 1, shape[1])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from firmware_export.graph import Graph, Node, assemble
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
 
-CAN_CLAMP = ("add", "conv1d", "dense", "depthwise_conv1d")
+CAN_CLAMP = ("add", "conv1d", "conv2d", "dense", "depthwise_conv1d", "depthwise_conv2d")
 
 
 def fuse_relu(graph: Graph) -> Graph:

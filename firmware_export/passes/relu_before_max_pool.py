@@ -1,4 +1,4 @@
-"""Swap ``max_pool1d`` and the ``relu`` after it, so that the clamp fuses into the layer before the pool.
+"""Swap a max pool and the ``relu`` after it, so that the clamp fuses into the layer before the pool.
 
 The two commute. A pool keeps the scale of its input: left behind the pool, the clamp would spend half of the
 integers on negative numbers that it throws away.
@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from firmware_export.graph import Graph, Node, assemble
 
+MAX_POOLS = ("max_pool1d", "max_pool2d")
+
 
 def relu_before_max_pool(graph: Graph) -> Graph:
     """Return the graph without a ``relu`` whose input only it reads and a max pool computes."""
@@ -20,7 +22,7 @@ def relu_before_max_pool(graph: Graph) -> Graph:
 
 def _pool_and_relu(graph: Graph, relu: Node) -> tuple[Node, Node] | None:
     pool = graph.producer(relu.inputs[0])
-    if relu.op != "relu" or pool is None or pool.op != "max_pool1d" or graph.only_reader(pool.output) is None:
+    if relu.op != "relu" or pool is None or pool.op not in MAX_POOLS or graph.only_reader(pool.output) is None:
         return None
     return pool, relu
 

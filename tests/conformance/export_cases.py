@@ -17,20 +17,26 @@ from firmware_export.ops import OPS
 from firmware_export.ops.add import Add
 from firmware_export.ops.add_constant import AddConstant
 from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.average_pool2d import AveragePool2d
 from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.ops.concat import Concat
 from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.conv2d import Conv2d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
+from firmware_export.ops.depthwise_conv2d import DepthwiseConv2d
 from firmware_export.ops.l2_norm import L2Norm
 from firmware_export.ops.lstm import Lstm
 from firmware_export.ops.max_pool1d import MaxPool1d
+from firmware_export.ops.max_pool2d import MaxPool2d
+from firmware_export.ops.mean import Mean
 from firmware_export.ops.op import Activation, Bias, Constant, FusedActivation, OutputScale, Weight
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.reverse import Reverse
 from firmware_export.ops.softmax import Softmax
+from firmware_export.ops.transpose import Transpose
 
 RELU, RELU6 = FusedActivation.RELU, FusedActivation.RELU6
 
@@ -57,6 +63,16 @@ def depthwise(shape: Shape, **settings: object) -> Case:
     return Case("depthwise_conv1d", attrs, (shape, (attrs.kernel, shape[2] * attrs.multiplier)))
 
 
+def conv2d(shape: Shape, outputs: int, **settings: object) -> Case:
+    attrs = Conv2d(**settings)  # type: ignore[arg-type]
+    return Case("conv2d", attrs, (shape, (outputs, *attrs.kernel, shape[3])))
+
+
+def depthwise2d(shape: Shape, **settings: object) -> Case:
+    attrs = DepthwiseConv2d(**settings)  # type: ignore[arg-type]
+    return Case("depthwise_conv2d", attrs, (shape, (*attrs.kernel, shape[3] * attrs.multiplier)))
+
+
 def lstm(shape: Shape, units: int) -> Case:
     return Case("lstm", Lstm(), (shape, *[(units, shape[2])] * 4, *[(units, units)] * 4))
 
@@ -76,7 +92,13 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("average_pool1d", AveragePool1d(4, 3), ((1, 17, 3),)),
         Case("average_pool1d", AveragePool1d(5, 1), ((1, 5, 1),)),
     ),
+    "average_pool2d": (
+        Case("average_pool2d", AveragePool2d((12, 5), (12, 5)), ((1, 12, 5, 6),)),
+        Case("average_pool2d", AveragePool2d((2, 3), (2, 1)), ((1, 7, 5, 3),)),
+    ),
     "batch_matmul": (
+        Case("batch_matmul", BatchMatmul(transpose_b=True), ((1, 4, 7, 8), (1, 4, 5, 8))),
+        Case("batch_matmul", BatchMatmul(transpose_b=False), ((1, 3, 7, 5), (1, 3, 5, 6))),
         Case("batch_matmul", BatchMatmul(transpose_b=False), ((1, 7, 12), (1, 12, 5))),
         Case("batch_matmul", BatchMatmul(transpose_b=True), ((1, 7, 12), (1, 5, 12))),
         Case("batch_matmul", BatchMatmul(transpose_b=True), ((1, 28, 16), (1, 28, 16))),
@@ -100,6 +122,13 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         conv((1, 7, 130), 3, kernel=9, padding=(4, 4)),  # 1170 products: beyond float32's exact sums
         conv((1, 6, 1), 1, kernel=1),
     ),
+    "conv2d": (
+        conv2d((1, 9, 7, 3), 4, kernel=(3, 3), padding=((1, 1), (1, 1))),  # TFLite SAME
+        conv2d((1, 12, 10, 1), 6, kernel=(10, 4), stride=(2, 2), padding=((4, 4), (1, 1)), activation=RELU),
+        conv2d((1, 9, 7, 3), 5, kernel=(3, 2), dilation=(2, 1), activation=RELU6),
+        conv2d((1, 9, 7, 2), 3, kernel=(2, 3), stride=(1, 2), padding=((3, 0), (1, 2))),  # neither SAME nor VALID
+        conv2d((1, 5, 6, 8), 4),
+    ),
     "crop1d": (
         Case("crop1d", Crop1d(4, 5), ((1, 9, 3),)),
         Case("crop1d", Crop1d(0, 7), ((1, 9, 5),)),
@@ -118,6 +147,11 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         depthwise((1, 11, 3), kernel=3, multiplier=4),
         depthwise((1, 9, 7), kernel=1),
     ),
+    "depthwise_conv2d": (
+        depthwise2d((1, 9, 5, 6), kernel=(3, 3), padding=((1, 1), (1, 1)), activation=RELU),
+        depthwise2d((1, 9, 8, 4), kernel=(3, 2), stride=(2, 2)),
+        depthwise2d((1, 7, 6, 3), kernel=(3, 2), padding=((2, 0), (0, 1)), multiplier=3),
+    ),
     "l2_norm": (
         Case("l2_norm", L2Norm(), ((1, 9, 32),)),
         Case("l2_norm", L2Norm(), ((1, 4, 130),)),
@@ -133,6 +167,16 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("max_pool1d", MaxPool1d(16, 2), ((1, 49, 8),)),
         Case("max_pool1d", MaxPool1d(2, 2), ((1, 9, 3),)),
         Case("max_pool1d", MaxPool1d(3, 1, (1, 1)), ((1, 9, 3),)),
+    ),
+    "max_pool2d": (
+        Case("max_pool2d", MaxPool2d((2, 2), (2, 2)), ((1, 9, 8, 3),)),
+        Case("max_pool2d", MaxPool2d((3, 3), (1, 1), ((1, 1), (1, 1))), ((1, 7, 5, 2),)),
+    ),
+    "mean": (
+        Case("mean", Mean(), ((1, 9, 5),)),
+        Case("mean", Mean(), ((1, 56, 8),)),
+        Case("mean", Mean(), ((1, 16, 8),)),
+        Case("mean", Mean(), ((1, 7, 5, 3),)),
     ),
     "relu": (
         Case("relu", Relu(RELU), ((1, 9, 3),)),
@@ -151,6 +195,12 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("softmax", Softmax(), ((1, 6),)),
         Case("softmax", Softmax(), ((1, 2),)),
         Case("softmax", Softmax(), ((1, 5, 12),)),
+        Case("softmax", Softmax(), ((1, 2, 5, 7),)),
+    ),
+    "transpose": (
+        Case("transpose", Transpose((0, 2, 1)), ((1, 9, 5),)),
+        Case("transpose", Transpose((0, 2, 1, 3)), ((1, 4, 3, 5),)),
+        Case("transpose", Transpose((0, 3, 1, 2)), ((1, 4, 3, 5),)),
     ),
 }
 
@@ -241,7 +291,9 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
         scale = max(v.quantization.scale for v in values) * rng.uniform(0.3, 2)
     elif case.op == "batch_matmul":
         a, b = values
-        scale = a.quantization.scale * b.quantization.scale * np.sqrt(a.shape[2]) * rng.uniform(20, 80)
+        scale = a.quantization.scale * b.quantization.scale * np.sqrt(a.shape[-1]) * rng.uniform(20, 80)
+    elif case.op == "mean":
+        scale = values[0].quantization.scale * rng.uniform(0.2, 1.5)
     elif case.op == "lstm":
         return Quantization((_f32(2.1 / 255),), int(rng.integers(-6, 6)))  # hidden states are in -1..1
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from export_cases import CASES, Case, conv, depthwise, float_graph, int8_graph
+from export_cases import CASES, Case, conv, conv2d, depthwise, depthwise2d, float_graph, int8_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tflite_micro import runtime
@@ -226,6 +226,40 @@ def test_any_convolution_is_exact(
     shape = (1, length, channels)
     shared = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": (before, after)}
     for case in (conv(shape, 3, **shared), depthwise(shape, **shared)):
+        graph = int8_graph(case, seed)
+        inputs = [x[:3] for x in int8_inputs(graph, seed)]
+        expected = run_reference(graph, inputs)
+        file = write_tflite(graph, {})
+        np.testing.assert_array_equal(run_litert(file, inputs, OpResolverType.BUILTIN_REF), expected)
+        np.testing.assert_array_equal(run_tflm(file, inputs), expected)
+
+
+PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    kernel=PAIRS,
+    stride=PAIRS,
+    dilation=PAIRS,
+    padding=st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2),
+    size=st.tuples(st.integers(7, 11), st.integers(7, 11)),
+    channels=st.integers(1, 5),
+    seed=st.integers(0, 2**16),
+)
+def test_any_convolution_of_an_image_is_exact(
+    *,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+    size: tuple[int, int],
+    channels: int,
+    seed: int,
+) -> None:
+    """As for series; height and width each with settings of their own."""
+    shared = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": padding}
+    for case in (conv2d((1, *size, channels), 3, **shared), depthwise2d((1, *size, channels), **shared)):
         graph = int8_graph(case, seed)
         inputs = [x[:3] for x in int8_inputs(graph, seed)]
         expected = run_reference(graph, inputs)

@@ -1,4 +1,4 @@
-"""Builds the QDQ file. A series ``[1, T, C]`` of ours is ``[1, C, T]`` inside, as ONNX convolves it."""
+"""Builds the QDQ file. A series ``[1, T, C]`` of ours is ``[1, C, T]`` inside, an image ``[1, C, H, W]``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Writer:
         self._real: dict[str, str] = {}
         self._stored: dict[str, NDArray[Any]] = {}
         for name in graph.inputs:
-            inner = self._transposed(name, f"{name}/nct") if len(graph.values[name].shape) == 3 else name
+            inner = self.channels_first(name, f"{name}/nct", len(graph.values[name].shape))
             self._real[name] = self._dequantized(inner, graph.values[name].quantization)
 
     def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
@@ -43,7 +43,7 @@ class Writer:
         return name
 
     def real(self, name: str) -> str:
-        """Return the real-valued tensor of an activation, ``[1, C, T]`` for a series."""
+        """Return the real-valued tensor of an activation, ``[1, C, T]`` for a series, ``[1, C, H, W]`` for an image."""
         return self._real[name]
 
     def dequantized_constant(self, name: str, data: NDArray[Any], quant: Quantization) -> str:
@@ -64,15 +64,15 @@ class Writer:
         quant = self.graph.values[name].quantization
         if int8_limits(activation, quant) != (INT8_MIN, INT8_MAX):
             real = self._clamped(real, f"{name}/clamped", activation)
-        inner = f"{name}/nct" if name in self.graph.outputs and len(self.graph.values[name].shape) == 3 else name
+        inner = f"{name}/nct" if name in self.graph.outputs and len(self.graph.values[name].shape) > 2 else name
         quantized = self.node("QuantizeLinear", [real, *self._parameters(name, quant)], inner)
         self._real[name] = self._dequantized(quantized, quant)
 
     def finish(self) -> bytes:
         """Return the file."""
         for name in self.graph.outputs:
-            if len(self.graph.values[name].shape) == 3:
-                self._transposed(f"{name}/nct", name)
+            if len(self.graph.values[name].shape) > 2:
+                self.channels_last(f"{name}/nct", name, len(self.graph.values[name].shape))
         inputs = [self._description(name) for name in self.graph.inputs]
         outputs = [self._description(name) for name in self.graph.outputs]
         graph = helper.make_graph(self._nodes, "edgehar", inputs, outputs, self._initializers)
@@ -99,8 +99,17 @@ class Writer:
         axis = {} if quant.axis is None else {"axis": quant.axis}
         return self.node("DequantizeLinear", [name, *self._parameters(name, quant)], f"{name}/real", **axis)
 
-    def _transposed(self, name: str, output: str) -> str:
-        return self.node("Transpose", [name], output, perm=[0, 2, 1])
+    def channels_first(self, tensor: str, output: str, rank: int) -> str:
+        """Return a tensor in our order of axes as the file has it: channels after N; a row stays as it is."""
+        if rank == 2:
+            return tensor
+        return self.node("Transpose", [tensor], output, perm=[0, rank - 1, *range(1, rank - 1)])
+
+    def channels_last(self, tensor: str, output: str, rank: int) -> str:
+        """Return a tensor of the file in our order of axes."""
+        if rank == 2:
+            return tensor
+        return self.node("Transpose", [tensor], output, perm=[0, *range(2, rank), 1])
 
     def _description(self, name: str) -> Any:
         value = self.graph.values[name]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from ai_edge_litert import schema_py_generated as schema
 
 from edgehar.errors import ExportError, UnsupportedOpError
-from firmware_export.graph import Attrs, Node
+from firmware_export.graph import Node
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.ops.conv1d import Conv1d
@@ -17,33 +16,29 @@ from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
 from firmware_export.ops.window1d import same_padding
+from firmware_export.targets.tflite.attrs import ACTIVATIONS, attrs_of
+from firmware_export.targets.tflite.image import (
+    emit_average_pool2d,
+    emit_conv2d,
+    emit_depthwise_conv2d,
+    emit_max_pool2d,
+    emit_mean,
+    emit_transpose,
+)
 from firmware_export.targets.tflite.recurrent import emit_concat, emit_lstm, emit_reverse
 from firmware_export.targets.tflite.writer import Writer, inner_shape
 
-A = TypeVar("A", bound=Attrs)
-
 _CODE = schema.BuiltinOperator
 _KIND = schema.BuiltinOptions
-_ACTIVATIONS = {
-    FusedActivation.NONE: schema.ActivationFunctionType.NONE,
-    FusedActivation.RELU: schema.ActivationFunctionType.RELU,
-    FusedActivation.RELU6: schema.ActivationFunctionType.RELU6,
-}
-
-
-def _attrs(node: Node, kind: type[A]) -> A:
-    if not isinstance(node.attrs, kind):
-        raise ExportError(f"node {node.name!r} ({node.op}) has attributes {node.attrs}, expected {kind.__name__}")
-    return node.attrs
 
 
 def emit_conv1d(writer: Writer, node: Node) -> None:
     """CONV_2D over W; groups show in the filter's depth."""
-    attrs = _attrs(node, Conv1d)
+    attrs = attrs_of(node, Conv1d)
     options = schema.Conv2DOptionsT()
     options.strideH, options.strideW = 1, attrs.stride
     options.dilationHFactor, options.dilationWFactor = 1, attrs.dilation
-    options.fusedActivationFunction = _ACTIVATIONS[attrs.activation]
+    options.fusedActivationFunction = ACTIVATIONS[attrs.activation]
     x, options.padding = _padded_input(writer, node, attrs)
     outputs, kernel, depth = writer.graph.values[node.inputs[1]].shape
     weight = writer.constant(node.inputs[1], (outputs, 1, kernel, depth), axis=0)
@@ -54,12 +49,12 @@ def emit_conv1d(writer: Writer, node: Node) -> None:
 
 def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
     """DEPTHWISE_CONV_2D over W."""
-    attrs = _attrs(node, DepthwiseConv1d)
+    attrs = attrs_of(node, DepthwiseConv1d)
     options = schema.DepthwiseConv2DOptionsT()
     options.strideH = options.strideW = attrs.stride  # the optimized kernels want both alike; H is 1
     options.dilationHFactor, options.dilationWFactor = 1, attrs.dilation
     options.depthMultiplier = attrs.multiplier
-    options.fusedActivationFunction = _ACTIVATIONS[attrs.activation]
+    options.fusedActivationFunction = ACTIVATIONS[attrs.activation]
     x, options.padding = _padded_input(writer, node, attrs)
     kernel, outputs = writer.graph.values[node.inputs[1]].shape
     weight = writer.constant(node.inputs[1], (1, 1, kernel, outputs), axis=3)
@@ -70,7 +65,7 @@ def emit_depthwise_conv1d(writer: Writer, node: Node) -> None:
 
 def emit_crop1d(writer: Writer, node: Node) -> None:
     """SLICE along W."""
-    attrs = _attrs(node, Crop1d)
+    attrs = attrs_of(node, Crop1d)
     x, y = writer.tensor(node.inputs[0]), writer.tensor(node.output)
     begin = writer.numbers(f"{node.output}/begin", (0, 0, attrs.start, 0))
     size = writer.numbers(f"{node.output}/size", writer.shape(y))
@@ -87,7 +82,7 @@ def emit_dense(writer: Writer, node: Node) -> None:
     options = schema.Conv2DOptionsT()
     options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
     options.padding = schema.Padding.VALID
-    options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
+    options.fusedActivationFunction = ACTIVATIONS[attrs_of(node, ActivatedAttrs).activation]
     x = writer.tensor(node.inputs[0])
     outputs = writer.graph.values[node.output].shape[1]
     weight = writer.constant(node.inputs[1], (outputs, *writer.shape(x)[1:]), axis=0)
@@ -98,7 +93,7 @@ def emit_dense(writer: Writer, node: Node) -> None:
 
 def emit_max_pool1d(writer: Writer, node: Node) -> None:
     """MAX_POOL_2D over W."""
-    attrs = _attrs(node, MaxPool1d)
+    attrs = attrs_of(node, MaxPool1d)
     length = writer.graph.values[node.inputs[0]].shape[1]
     if attrs.padding == (0, 0):
         padding = schema.Padding.VALID
@@ -120,7 +115,7 @@ def emit_average_pool1d(writer: Writer, node: Node) -> None:
 def emit_add(writer: Writer, node: Node) -> None:
     """ADD of equal shapes."""
     options = schema.AddOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
+    options.fusedActivationFunction = ACTIVATIONS[attrs_of(node, ActivatedAttrs).activation]
     inputs, results = [writer.tensor(name) for name in node.inputs], [writer.tensor(node.output)]
     writer.operator(_CODE.ADD, inputs, results, (_KIND.AddOptions, options))
 
@@ -128,7 +123,7 @@ def emit_add(writer: Writer, node: Node) -> None:
 def emit_add_constant(writer: Writer, node: Node) -> None:
     """ADD whose second tensor is constant."""
     options = schema.AddOptionsT()
-    options.fusedActivationFunction = _ACTIVATIONS[_attrs(node, ActivatedAttrs).activation]
+    options.fusedActivationFunction = ACTIVATIONS[attrs_of(node, ActivatedAttrs).activation]
     x = writer.tensor(node.inputs[0])
     inputs = [x, writer.constant(node.inputs[1], writer.shape(x), axis=0)]
     writer.operator(_CODE.ADD, inputs, [writer.tensor(node.output)], (_KIND.AddOptions, options))
@@ -137,7 +132,7 @@ def emit_add_constant(writer: Writer, node: Node) -> None:
 def emit_batch_matmul(writer: Writer, node: Node) -> None:
     """BATCH_MATMUL of the last two axes."""
     options = schema.BatchMatMulOptionsT()
-    options.adjX, options.adjY = False, _attrs(node, BatchMatmul).transpose_b
+    options.adjX, options.adjY = False, attrs_of(node, BatchMatmul).transpose_b
     inputs, results = [writer.tensor(name) for name in node.inputs], [writer.tensor(node.output)]
     writer.operator(_CODE.BATCH_MATMUL, inputs, results, (_KIND.BatchMatMulOptions, options))
 
@@ -151,7 +146,7 @@ def emit_l2_norm(writer: Writer, node: Node) -> None:
 def emit_relu(writer: Writer, node: Node) -> None:
     """RELU or RELU6."""
     codes = {FusedActivation.RELU: _CODE.RELU, FusedActivation.RELU6: _CODE.RELU6}
-    code = codes[_attrs(node, ActivatedAttrs).activation]
+    code = codes[attrs_of(node, ActivatedAttrs).activation]
     inputs, results = [writer.tensor(node.inputs[0])], [writer.tensor(node.output)]
     writer.operator(code, inputs, results, (_KIND.NONE, None))
 
@@ -204,17 +199,23 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "add": emit_add,
     "add_constant": emit_add_constant,
     "average_pool1d": emit_average_pool1d,
+    "average_pool2d": emit_average_pool2d,
     "batch_matmul": emit_batch_matmul,
     "concat": emit_concat,
     "conv1d": emit_conv1d,
+    "conv2d": emit_conv2d,
     "crop1d": emit_crop1d,
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
+    "depthwise_conv2d": emit_depthwise_conv2d,
     "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
+    "max_pool2d": emit_max_pool2d,
+    "mean": emit_mean,
     "relu": emit_relu,
     "reshape": emit_reshape,
     "reverse": emit_reverse,
     "softmax": emit_softmax,
+    "transpose": emit_transpose,
 }

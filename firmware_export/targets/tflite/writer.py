@@ -38,6 +38,7 @@ VERSIONS = {
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3),
     schema.BuiltinOperator.L2_NORMALIZATION: (1, 2),
     schema.BuiltinOperator.MAX_POOL_2D: (1, 2),
+    schema.BuiltinOperator.MEAN: (1, 2),
     schema.BuiltinOperator.PAD: (1, 2),
     schema.BuiltinOperator.RELU: (1, 2),
     schema.BuiltinOperator.RELU6: (1, 2),
@@ -45,6 +46,7 @@ VERSIONS = {
     schema.BuiltinOperator.REVERSE_V2: (1, 1),
     schema.BuiltinOperator.SLICE: (1, 2),
     schema.BuiltinOperator.SOFTMAX: (1, 2),
+    schema.BuiltinOperator.TRANSPOSE: (1, 2),
     schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1),
 }
 INT16_VERSIONS = {
@@ -73,7 +75,9 @@ def _versions(graph: Graph) -> dict[int, int]:
 
 
 def inner_shape(shape: Shape) -> Shape:
-    """Return the shape in the file of our ``[1, T, C]`` or ``[1, K]``: four axes, time on W."""
+    """Return the shape in the file of our ``[1, T, C]`` or ``[1, K]``: four axes, time on W; an image has them."""
+    if len(shape) == 4:
+        return shape
     return (shape[0], 1, *shape[1:]) if len(shape) == 3 else (shape[0], 1, 1, shape[1])
 
 
@@ -112,6 +116,8 @@ class Writer:
 
     def tensor(self, name: str) -> int:
         """Return the index of an activation's inner form."""
+        if name not in self._index and len(self.graph.values[name].shape) == 4:
+            return self.plain(name)
         if name not in self._index:
             label = f"{name}/inner" if name in self.graph.outputs or name in self._plain else name
             self._index[name] = self.scratch(label, inner_shape(self.graph.values[name].shape), name)
