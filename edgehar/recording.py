@@ -14,16 +14,26 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Channel:
-    """One column of a sample: ``acc_x`` in ``g``, ``gyro_z`` in ``rad/s``."""
+    """One column of a sample: ``acc_x`` in ``g``, ``gyro_z`` in ``rad/s``; of several devices ``watch_gyro_z``."""
 
-    name: str  # sensor_axis
+    name: str  # [device_]quantity_axis
     unit: str  # g, rad/s
     frame: str = "device"  # whose axes: the device's own
 
     @property
     def sensor(self) -> str:
-        """``acc`` of ``acc_x``."""
+        """``acc`` of ``acc_x``, ``watch_gyro`` of ``watch_gyro_z``."""
         return self.name.rpartition("_")[0]
+
+    @property
+    def device(self) -> str:
+        """``watch`` of ``watch_gyro_z``, empty where only one device is worn."""
+        return self.sensor.rpartition("_")[0]
+
+    @property
+    def quantity(self) -> str:
+        """``gyro`` of ``watch_gyro_z``: what is measured, whichever device it is on."""
+        return self.sensor.rpartition("_")[2]
 
     @property
     def axis(self) -> str:

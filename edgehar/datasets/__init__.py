@@ -9,6 +9,7 @@ import difflib
 
 from edgehar.datasets.dataset import Dataset
 from edgehar.datasets.hapt import HAPT
+from edgehar.datasets.sp_sw_har import SP_SW_HAR, SP_SW_HAR_PHONE, SP_SW_HAR_WATCH
 from edgehar.datasets.uci_har import UCI_HAR
 from edgehar.errors import UsageError
 from edgehar.recording import Recording
@@ -18,6 +19,9 @@ __all__ = ["DATASETS", "Dataset", "find_dataset", "load_dataset"]
 DATASETS: dict[str, Dataset] = {
     "hapt": HAPT,
     "uci_har": UCI_HAR,
+    "sp_sw_har": SP_SW_HAR,
+    "sp_sw_har_phone": SP_SW_HAR_PHONE,
+    "sp_sw_har_watch": SP_SW_HAR_WATCH,
 }
 
 

@@ -13,7 +13,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,18 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "edgehar"
     except RuntimeError as error:
         raise DataError("this user has no home folder; set EDGEHAR_CACHE to a folder for data") from error
+
+
+def source_folders() -> list[Path]:
+    """Return where a user's copy of a data set is looked for: the folder ``EDGEHAR_DATA``, then the cache folder."""
+    named = os.environ.get("EDGEHAR_DATA")
+    return [*([Path(named).expanduser()] if named else []), cache_folder()]
+
+
+def find_in_source_folders(names: Sequence[str]) -> Path | None:
+    """Return the first of ``names`` that is there, folder by folder."""
+    found = (folder / name for folder in source_folders() for name in names)
+    return next((path for path in found if path.exists()), None)
 
 
 def cache_path(name: str, key: str) -> Path:

@@ -21,7 +21,7 @@ class Dataset:
         rate_hz: samples a second.
         licence: terms of use.
         citation: what to cite.
-        test_subjects: people that the official protocol keeps for testing.
+        test_subjects: people that the official protocol keeps for testing; where there is none, people that we drew.
         task_labels: activities that are trained and scored unless told otherwise.
         load: returns the recordings, from the cache where it can.
         use: decodes the copy at a path and keeps the result in the cache.

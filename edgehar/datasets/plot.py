@@ -79,7 +79,9 @@ def _draw_sensor(panel: Any, recording: Recording, sensor: str, time: NDArray[np
     members = [(i, channel) for i, channel in enumerate(recording.channels) if channel.sensor == sensor]
     for position, (i, _) in enumerate(members):
         panel.plot(time, recording.samples[:, i], color=_axis_colour(position), linewidth=0.6, alpha=0.9)
-    panel.set_ylabel(f"{_SENSOR_TITLES.get(sensor, sensor)} ({members[0][1].unit})")
+    first = members[0][1]
+    title = " ".join(filter(None, [first.device, _SENSOR_TITLES.get(first.quantity, first.quantity)]))
+    panel.set_ylabel(f"{title} ({first.unit})")
     panel.grid(axis="y", color="#999999", alpha=0.35, linewidth=0.5)
     panel.spines[["top", "right"]].set_visible(False)
 

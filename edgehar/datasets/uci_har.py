@@ -19,7 +19,6 @@ Recognition Using Smartphones", ESANN 2013.
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.datasets.archive import Members, open_members
-from edgehar.datasets.cache import DAMAGED_NPZ, Packed, cache_folder, pack, read_cache, store_cache
+from edgehar.datasets.cache import (
+    DAMAGED_NPZ,
+    Packed,
+    find_in_source_folders,
+    pack,
+    read_cache,
+    source_folders,
+    store_cache,
+)
 from edgehar.datasets.dataset import Dataset
 from edgehar.errors import DataError
 from edgehar.recording import IMU_CHANNELS, UNLABELLED, Recording
@@ -219,18 +226,9 @@ def _sample_labels(label: NDArray[np.int16]) -> NDArray[np.int16]:
     return np.repeat(np.where(first == second, first, UNLABELLED), HOP).astype(np.int16)
 
 
-def _source_folders() -> list[Path]:
-    named = os.environ.get("EDGEHAR_DATA")
-    return [*([Path(named).expanduser()] if named else []), cache_folder()]
-
-
 def find_source() -> Path | None:
     """Return the copy to read: in the folder ``EDGEHAR_DATA`` first, then a download in the cache folder."""
-    for folder in _source_folders():
-        for name in (*ARCHIVE_NAMES, FOLDER_NAME, REENCODED_NAME):
-            if (folder / name).exists():
-                return folder / name
-    return None
+    return find_in_source_folders((*ARCHIVE_NAMES, FOLDER_NAME, REENCODED_NAME))
 
 
 def decode(path: Path) -> Packed:
@@ -269,7 +267,7 @@ def load() -> tuple[Recording, ...]:
     source = find_source()
     if source is None:
         raise DataError(
-            f"the data set 'uci_har' is not in {' or '.join(str(f) for f in _source_folders())}; run: edgehar data "
+            f"the data set 'uci_har' is not in {' or '.join(str(f) for f in source_folders())}; run: edgehar data "
             f"fetch uci_har (or put {ARCHIVE_NAMES[0]!r} in a folder and set EDGEHAR_DATA to it)"
         )
     return use(source)

@@ -180,13 +180,13 @@ def default_front_end(channels: tuple[Channel, ...]) -> FrontEnd:
     """Return the default features of an accelerometer (+ gyroscope): acc, slog(first difference of acc), slog(gyro).
 
     Args:
-        channels: raw channels; those of sensor ``acc`` are needed, ``gyro`` is used where present.
+        channels: raw channels; those of ``acc`` are needed, ``gyro`` is used where present, on every device.
 
     Raises:
         ValueError: there is no ``acc`` channel.
     """
-    acc = [i for i, c in enumerate(channels) if c.sensor == "acc"]
-    gyro = [i for i, c in enumerate(channels) if c.sensor == "gyro"]
+    acc = [i for i, c in enumerate(channels) if c.quantity == "acc"]
+    gyro = [i for i, c in enumerate(channels) if c.quantity == "gyro"]
     if not acc:
         raise ValueError(f"the default front end needs acc channels, found {', '.join(c.name for c in channels)}")
     a, g = len(acc), len(gyro)

@@ -11,12 +11,16 @@ from edgehar.training.config import Augmentation
 F32 = NDArray[np.float32]
 
 
-def triads(channels: tuple[Channel, ...]) -> list[tuple[int, int, int]]:
-    """Return the column triples of the sensors that have x, y and z, which one rotation turns together."""
-    by_sensor: dict[str, dict[str, int]] = {}
+def triads(channels: tuple[Channel, ...]) -> dict[str, list[tuple[int, int, int]]]:
+    """Return, device by device, the column triples of its sensors that have x, y and z: one rotation turns them all."""
+    by_sensor: dict[tuple[str, str], dict[str, int]] = {}
     for i, channel in enumerate(channels):
-        by_sensor.setdefault(channel.sensor, {})[channel.axis] = i
-    return [(a["x"], a["y"], a["z"]) for a in by_sensor.values() if {"x", "y", "z"} <= set(a)]
+        by_sensor.setdefault((channel.device, channel.sensor), {})[channel.axis] = i
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    for (device, _), axes in by_sensor.items():
+        if {"x", "y", "z"} <= set(axes):
+            found.setdefault(device, []).append((axes["x"], axes["y"], axes["z"]))
+    return found
 
 
 def rotations(count: int, largest_deg: float, rng: np.random.Generator) -> F32:
@@ -39,12 +43,13 @@ def augment(windows: F32, channels: tuple[Channel, ...], settings: Augmentation,
     out = np.array(windows, np.float32)
     count = len(out)
     if settings.rotation_deg:
-        matrix = rotations(count, settings.rotation_deg, rng)
-        for triad in triads(channels):
-            out[..., triad] = out[..., triad] @ matrix
+        for worn_together in triads(channels).values():
+            matrix = rotations(count, settings.rotation_deg, rng)
+            for triad in worn_together:
+                out[..., triad] = out[..., triad] @ matrix
     if settings.scale:
         out *= rng.uniform(1 - settings.scale, 1 + settings.scale, (count, 1, 1)).astype(np.float32)
-    gyro = [i for i, c in enumerate(channels) if c.sensor == "gyro"]
+    gyro = [i for i, c in enumerate(channels) if c.quantity == "gyro"]
     if settings.sensor_dropout and gyro:
         kept = rng.random((count, 1, 1)) >= settings.sensor_dropout
         out[..., gyro] *= kept

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgehar.datasets import find_dataset
 from edgehar.errors import ConfigError
 from edgehar.heads import Task
 
@@ -131,7 +132,8 @@ class TrainConfig:
 def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given: Any) -> TrainConfig:
     """Return the defaults, changed by a TOML file, then by ``given``, then by ``key=value`` overrides.
 
-    A key inside a table is written with a dot: ``augmentation.rotation_deg=30``.
+    Without labels and heads, the labels are those the data set is trained on by default. A key inside a table
+    is written with a dot: ``augmentation.rotation_deg=30``.
 
     Raises:
         ConfigError: the file is missing or not TOML, a key is unknown (the nearest is named), a value is wrong.
@@ -147,6 +149,8 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given
     data |= {k: v for k, v in given.items() if v is not None}
     for item in overrides:
         _override(data, item)
+    if not {"labels", "heads"} & set(data):
+        data["labels"] = find_dataset(str(data.get("dataset", TrainConfig.dataset))).task_labels
     config: TrainConfig = from_mapping(TrainConfig, data, str(path) if path else "config")
     return config
 

@@ -107,7 +107,7 @@ class TrainingBatches:
         if len(places) < config.batch_size:
             raise DataError(
                 f"{len(places)} training windows, expected at least one batch of {config.batch_size}; "
-                "use more recordings, a smaller hop or a smaller batch_size"
+                "use more recordings, a smaller hop or batch_size, a shorter window, or a head whose purity is below 1"
             )
         self._base, self._first, self._last = np.asarray(places, np.int64).T
         self._truth = np.asarray(truth, np.int64)

@@ -22,6 +22,7 @@ ALLOWED = {
         "edgehar.files",
         "edgehar.bundle",
         "matplotlib",
+        "edgehar.signal",
     },
     "edgehar/models": {"torch", "edgehar.errors"},
 }

@@ -191,7 +191,7 @@ def test_rotations_are_rotations():
     assert np.abs(np.linalg.det(matrices) - 1).max() < 1e-5
     angle = np.degrees(np.arccos(np.clip((np.trace(matrices, axis1=1, axis2=2) - 1) / 2, -1, 1)))
     assert angle.max() <= 20.01
-    assert triads(IMU_CHANNELS) == [(0, 1, 2), (3, 4, 5)]
+    assert triads(IMU_CHANNELS) == {"": [(0, 1, 2), (3, 4, 5)]}
     x = rng.normal(size=(8, 20, 6)).astype(np.float32)
     turned = augment(x, IMU_CHANNELS, Augmentation(scale=0.0), rng)
     assert np.abs(np.linalg.norm(turned[..., :3], axis=-1) - np.linalg.norm(x[..., :3], axis=-1)).max() < 1e-5
