@@ -151,7 +151,7 @@ def _fraction_bits(scale: float) -> int:
 
 
 @cache
-def _sigmoids() -> I64:
+def sigmoids() -> I64:
     """Return TFLite's table: sigmoid(k / 24) in Q0.16 for k in 0..255.
 
     An entry lies above the function by half of what the chords to its neighbours miss in their middles, so that
@@ -171,7 +171,7 @@ def _sigmoids() -> I64:
 
 def _interpolated(size: I64, bits: int, saturated: int) -> I64:
     """Return the table at ``size / 2^bits`` for ``size`` >= 0, with ``bits`` more fraction bits."""
-    table, whole = _sigmoids(), size >> bits
+    table, whole = sigmoids(), size >> bits
     low = table[np.minimum(whole, 254)]
     high = table[np.minimum(whole, 254) + 1]
     return np.where(whole >= 255, saturated, (low << bits) + (size & (2**bits - 1)) * (high - low))

@@ -1,0 +1,11 @@
+"""Self-contained C99: the network as plain functions (``network.py``), and around it front end, window and decisions.
+
+No runtime, no allocation, no global that changes; what a kernel computes equals the numpy reference bit for bit.
+"""
+
+from __future__ import annotations
+
+from firmware_export.targets.c.network import Network, write_network
+from firmware_export.targets.c.ops import EMITTERS
+
+__all__ = ["EMITTERS", "Network", "write_network"]

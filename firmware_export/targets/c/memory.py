@@ -1,0 +1,123 @@
+"""Where every activation lies: one arena, in which tensors that live at different times share bytes.
+
+Rules:
+1. A graph input or output is the caller's memory.
+2. ``reshape`` and ``crop1d`` move nothing: their output is a view, unless the caller wants it or it has to be copied
+   out.
+3. An elementwise op writes over an input that nobody reads later.
+4. What is left is placed greedily, the largest first, at the lowest place that is free for as long as it lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_export.graph import Graph, Node
+from firmware_export.ops.crop1d import Crop1d
+
+ALIGNMENT = 8  # bytes: a pair of words is loaded at once
+IN_PLACE = ("add", "add_constant", "relu")
+
+
+@dataclass(frozen=True)
+class Place:
+    """``offset`` bytes into ``base``: a graph input, a graph output, or the arena (None)."""
+
+    base: str | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Places of all int8 activations by name, of each node's scratch by node name, and the arena's size."""
+
+    places: Mapping[str, Place]
+    scratch: Mapping[str, int]
+    arena_bytes: int
+
+
+@dataclass
+class _Block:
+    name: str
+    size: int
+    first: int
+    last: int
+    offset: int = -1
+
+
+def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int]) -> MemoryPlan:
+    """Return where activations lie.
+
+    Args:
+        graph: quantized to int8.
+        scratch_bytes: what each node needs while it runs, by node name; others need nothing.
+    """
+    roots: dict[str, Place] = {name: Place(name, 0) for name in graph.inputs}
+    blocks: dict[str, _Block] = {}
+    for index, node in enumerate(graph.nodes):
+        for name in node.inputs:
+            place = roots.get(name)
+            if place is not None and place.base in blocks:
+                blocks[place.base].last = index
+        roots[node.output] = _root(graph, node, index, roots)
+        if roots[node.output] == Place(node.output, 0) and node.output not in graph.outputs:
+            size = int(np.prod(graph.values[node.output].shape))
+            blocks[node.output] = _Block(node.output, size, index, index)
+    temporary = [
+        _Block(node.name, scratch_bytes[node.name], index, index)
+        for index, node in enumerate(graph.nodes)
+        if scratch_bytes.get(node.name)
+    ]
+    arena_bytes = _place([*blocks.values(), *temporary])
+    places = {
+        name: Place(None, blocks[root.base].offset + root.offset) if root.base in blocks else root
+        for name, root in roots.items()
+    }
+    return MemoryPlan(places, {block.name: block.offset for block in temporary}, arena_bytes)
+
+
+def is_view(graph: Graph, node: Node) -> bool:
+    """Return whether a node's output lies inside its input (rule 2)."""
+    return node.op in ("reshape", "crop1d") and node.output not in graph.outputs
+
+
+def _root(graph: Graph, node: Node, index: int, roots: Mapping[str, Place]) -> Place:
+    own = Place(node.output, 0)
+    if node.output in graph.outputs:
+        return own
+    source = roots.get(node.inputs[0], own)
+    if is_view(graph, node):
+        skipped = 0
+        if isinstance(node.attrs, Crop1d):
+            skipped = node.attrs.start * graph.values[node.inputs[0]].shape[2]
+        return Place(source.base, source.offset + skipped)
+    if node.op in IN_PLACE and source.offset == 0 and source.base not in (*graph.inputs, *graph.outputs):
+        later = [name for reader in graph.nodes[index + 1 :] for name in reader.inputs]
+        others = node.inputs[1:]
+        if not any(name in roots and roots[name].base == source.base for name in (*later, *others)):
+            return source
+    return own
+
+
+def _place(blocks: Sequence[_Block]) -> int:
+    """Set each block's offset; return the size of all."""
+    placed: list[_Block] = []
+    for block in sorted(blocks, key=lambda b: (-b.size, b.first, b.name)):
+        beside = sorted(
+            (b for b in placed if b.first <= block.last and block.first <= b.last), key=lambda other: other.offset
+        )
+        offset = 0
+        for other in beside:
+            if offset + block.size <= other.offset:
+                break
+            offset = max(offset, _aligned(other.offset + other.size))
+        block.offset = offset
+        placed.append(block)
+    return _aligned(max((block.offset + block.size for block in placed), default=0))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,197 @@
+"""``har_model.c`` and ``har_model.h``: a quantized graph as C99 functions, one a layer, and one that calls them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from edgehar.errors import UnsupportedOpError
+from firmware_export.graph import Graph, Value
+from firmware_export.ops import node_macs
+from firmware_export.ops.lstm import sigmoids
+from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
+from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
+from firmware_export.targets.c.ops import EMITTERS
+from firmware_export.targets.c.text import array, comment, definition, identifier
+from firmware_export.targets.target import no_emitter
+
+SIGMOIDS = "har_sigmoids.c"
+SIGMOID_BYTES = 512
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network in C.
+
+    Attributes:
+        files: contents by name.
+        arena_bytes: of working memory, the caller's.
+        weight_bytes: of constants.
+    """
+
+    files: Mapping[str, bytes]
+    arena_bytes: int
+    weight_bytes: int
+
+
+def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar") -> Network:
+    """Return the C99 sources of a quantized graph.
+
+    Args:
+        graph: int8 activations and weights, int32 biases.
+        name: of the files, and what every public C name begins with.
+        origin: what the network was made from, for the first comment.
+
+    Raises:
+        UnsupportedOpError: an op has no emitter, or activations are not int8; names it and the node.
+        ExportError: sums do not fit into int32.
+    """
+    every = layers(graph)
+    kernels = {layer.node.name: _kernel(layer) for layer in every if not is_view(graph, layer.node)}
+    plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None})
+    arena_bytes = max(plan.arena_bytes, 8)
+    arrays = [data for kernel in kernels.values() for data in kernel.constants.values()]
+    headers = sorted({"har_fixed_point.h", *(h for k in kernels.values() for h in k.headers)})
+    tables = {SIGMOIDS: _sigmoid_file()} if "har_lstm.h" in headers else {}
+    weight_bytes = sum(data.nbytes for data in arrays) + (SIGMOID_BYTES if tables else 0)
+    functions = "\n".join(_function(layer, kernels[layer.node.name]) for layer in every if layer.node.name in kernels)
+    source = f"""/* {comment(origin)} */
+#include "{name}.h"
+
+#include <string.h>
+
+{"".join(f'#include "{header}"{chr(10)}' for header in headers)}
+{functions}
+{_signature(graph, name)}
+{{
+{_calls(graph, every, kernels, plan)}
+}}
+"""
+    files = {
+        f"{name}.c": source.encode(),
+        f"{name}.h": _header(graph, name, origin, arena_bytes, weight_bytes).encode(),
+        **{header: _runtime(header) for header in headers},
+        **tables,
+    }
+    return Network(files, arena_bytes, weight_bytes)
+
+
+def _kernel(layer: Layer) -> Kernel:
+    emitter = EMITTERS.get(layer.node.op)
+    if emitter is None:
+        raise no_emitter("c", layer.node, EMITTERS)
+    activations = [value for value in (*layer.inputs, layer.outputs[0]) if value.data is None]
+    for value in activations:
+        if value.dtype != "int8":
+            raise UnsupportedOpError(
+                f"target 'c': node {layer.node.name!r} ({layer.node.op}) works on {value.dtype} activations "
+                f"({value.name!r}), expected int8; choose the recipe static_wi8_ai8"
+            )
+    return emitter(layer)
+
+
+def _function(layer: Layer, kernel: Kernel) -> str:
+    constants = "\n".join(array(f"{layer.prefix}_{end}", data) for end, data in kernel.constants.items())
+    parameters = [f"const int8_t *{name}" for name in kernel.reads] + ["int8_t *y"]
+    if kernel.scratch is not None:
+        parameters.append(f"int{kernel.scratch.bits}_t *{kernel.scratch.name}")
+    sources = [value for value in layer.inputs if value.data is None]
+    title = f"{layer.node.name}: {layer.node.op}, {of_shape(sources)} to {of_shape(layer.outputs[:1])}"
+    return f"""{constants}
+/* {comment(title)} */
+static void {layer.prefix}({", ".join(parameters)})
+{{
+{textwrap.indent(kernel.body, INDENT)}
+}}
+"""
+
+
+def _calls(graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan: MemoryPlan) -> str:
+    names = _parameters(graph)
+
+    def at(place: Place) -> str:
+        base = "arena->s8" if place.base is None else names[place.base]
+        return f"{base} + {place.offset}" if place.offset else base
+
+    lines = []
+    for layer in every:
+        kernel = kernels.get(layer.node.name)
+        if kernel is None:
+            continue
+        sources = [value.name for value in layer.inputs if value.data is None]
+        arguments = [at(plan.places[name]) for name in (*sources, layer.node.output)]
+        if kernel.scratch is not None:
+            width = kernel.scratch.bits // 8
+            arguments.append(f"arena->s{kernel.scratch.bits} + {plan.scratch[layer.node.name] // width}")
+        lines.append(f"{layer.prefix}({', '.join(arguments)});")
+    uses_arena = any("arena->" in line for line in lines)
+    return textwrap.indent("\n".join([*lines, *([] if uses_arena else ["(void)arena;"])]), INDENT)
+
+
+def _parameters(graph: Graph) -> dict[str, str]:
+    names = {name: f"in{i}_{identifier(name)}" for i, name in enumerate(graph.inputs)}
+    return names | {name: f"out{i}_{identifier(name)}" for i, name in enumerate(graph.outputs)}
+
+
+def _signature(graph: Graph, name: str) -> str:
+    names = _parameters(graph)
+    parameters = [f"{name}_arena *arena"]
+    parameters += [f"const int8_t {names[i]}[{_size(graph.values[i])}]" for i in graph.inputs]
+    parameters += [f"int8_t {names[o]}[{_size(graph.values[o])}]" for o in graph.outputs]
+    return f"void {name}_run({', '.join(parameters)})"
+
+
+def _size(value: Value) -> int:
+    return int(np.prod(value.shape))
+
+
+def _header(graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes: int) -> str:
+    upper = name.upper()
+    described = [_describe("in", graph.values[i]) for i in graph.inputs]
+    described += [_describe("out", graph.values[o]) for o in graph.outputs]
+    macs = sum(node_macs(graph, node) for node in graph.nodes)
+    return f"""/* {comment(origin)}
+ *
+ * {len(graph.nodes)} layers, {macs} multiply-accumulates a window. No allocation, no globals that change, no float.
+ */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <stdint.h>
+
+#define {upper}_ARENA_BYTES {arena_bytes} /* working memory; nothing in it is kept from run to run */
+#define {upper}_WEIGHT_BYTES {weight_bytes} /* constants, in flash */
+
+typedef union {name}_arena {{
+    int8_t s8[{upper}_ARENA_BYTES];
+    int16_t s16[{upper}_ARENA_BYTES / 2];
+    int64_t s64[{upper}_ARENA_BYTES / 8];
+}} {name}_arena;
+
+/* Run the network over one window. Buffers must not overlap.
+ *
+{chr(10).join(" * " + line for line in described)}
+ */
+{_signature(graph, name)};
+
+#endif
+"""
+
+
+def _describe(role: str, value: Value) -> str:
+    quant = value.quantization
+    return comment(f"{role} {value.name}: {of_shape([value])}, real = {quant.scale:.9g} * (q - ({quant.zero_point}))")
+
+
+def _runtime(name: str) -> bytes:
+    return resources.files(__package__).joinpath("runtime", name).read_bytes()
+
+
+def _sigmoid_file() -> bytes:
+    table = definition("const uint16_t har_sigmoids[256]", (str(v) for v in sigmoids().tolist()))
+    return f'#include "har_lstm.h"\n\n{table}'.encode()

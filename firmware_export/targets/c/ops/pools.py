@@ -1,0 +1,52 @@
+"""``max_pool1d`` and ``average_pool1d`` in C."""
+
+from __future__ import annotations
+
+from firmware_export.affine import INT8_MIN
+from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.max_pool1d import MaxPool1d
+from firmware_export.targets.c.layer import Kernel, Layer, code
+from firmware_export.targets.c.ops.padding import padded
+
+MAX = """
+@fill@for (int t = 0; t < @steps@; t++) {
+    for (int c = 0; c < @channels@; c++) {
+        const int8_t *seen = @x@ + @stride@ * t + c;
+        int8_t largest = seen[0];
+        for (int k = 1; k < @kernel@; k++) {
+            largest = seen[@channels@ * k] > largest ? seen[@channels@ * k] : largest;
+        }
+        *y++ = largest;
+    }
+}
+"""
+AVERAGE = """
+for (int t = 0; t < @steps@; t++) {
+    for (int c = 0; c < @channels@; c++) {
+        const int8_t *seen = x + @stride@ * t + c;
+        int32_t sum = 0;
+        for (int k = 0; k < @kernel@; k++) {
+            sum += seen[@channels@ * k];
+        }
+        *y++ = (int8_t)((sum < 0 ? sum - @half@ : sum + @half@) / @kernel@);
+    }
+}
+"""
+
+
+def emit_max_pool1d(layer: Layer) -> Kernel:
+    """The largest value; padding never wins."""
+    attrs, x = layer.attrs(MaxPool1d), layer.inputs[0]
+    name, fill, scratch = padded(x.shape, attrs.padding, INT8_MIN)
+    return Kernel(_pool(MAX, layer, attrs, fill=fill, x=name), scratch=scratch)
+
+
+def emit_average_pool1d(layer: Layer) -> Kernel:
+    """The mean, halves away from zero."""
+    attrs = layer.attrs(AveragePool1d)
+    return Kernel(_pool(AVERAGE, layer, attrs, half=attrs.kernel // 2))
+
+
+def _pool(template: str, layer: Layer, attrs: MaxPool1d | AveragePool1d, **parts: object) -> str:
+    _, steps, channels = layer.outputs[0].shape
+    return code(template, steps=steps, channels=channels, stride=attrs.stride * channels, kernel=attrs.kernel, **parts)
