@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgehar.errors import ExportError
 from firmware_export.affine import fixed_point
 from firmware_export.ops.batch_matmul import BatchMatmul
 from firmware_export.targets.c.layer import INT32_MAX, Kernel, Layer, code
 
 BODY = """
-for (int t = 0; t < @rows@; t++) {
-    for (int s = 0; s < @columns@; s++) {
-        int32_t sum = 0;
-        for (int k = 0; k < @inner@; k++) {
-            sum += (a[@inner@ * t + k] - (@zero_a@)) * (b[@b@] - (@zero_b@));
+for (int n = 0; n < @batches@; n++) {
+    for (int t = 0; t < @rows@; t++) {
+        for (int s = 0; s < @columns@; s++) {
+            int32_t sum = 0;
+            for (int k = 0; k < @inner@; k++) {
+                sum += (a[@inner@ * t + k] - (@zero_a@)) * (b[@b@] - (@zero_b@));
+            }
+            *y++ = har_to_int8(har_rescale(sum, @multiplier@, @shift@), @zero@, -128, 127);
         }
-        *y++ = har_to_int8(har_rescale(sum, @multiplier@, @shift@), @zero@, -128, 127);
     }
+    a += @size_a@;
+    b += @size_b@;
 }
 """
 
@@ -24,8 +30,8 @@ def emit_batch_matmul(layer: Layer) -> Kernel:
     """Rows of a times columns of b (rows, when it comes transposed)."""
     a, b = layer.inputs
     output = layer.outputs[0].quantization
-    _, rows, columns = layer.outputs[0].shape
-    inner = a.shape[2]
+    *batches, rows, columns = layer.outputs[0].shape
+    inner = a.shape[-1]
     if inner * 255**2 > INT32_MAX:
         raise ExportError(
             f"target 'c': node {layer.node.name!r} (batch_matmul) sums {inner} products, expected at most "
@@ -34,6 +40,9 @@ def emit_batch_matmul(layer: Layer) -> Kernel:
     multiplier, shift = fixed_point(a.quantization.scale * b.quantization.scale / output.scale)
     body = code(
         BODY,
+        batches=int(np.prod(batches)),
+        size_a=rows * inner,
+        size_b=columns * inner,
         rows=rows,
         columns=columns,
         inner=inner,

@@ -1,10 +1,11 @@
-"""``concat``, ``reverse``, and ``reshape`` and ``crop1d`` where they copy: integers move as they are."""
+"""``concat``, ``reverse``, ``transpose``, and ``reshape`` and ``crop1d`` where they copy: integers move as they are."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from firmware_export.ops.crop1d import Crop1d
+from firmware_export.ops.transpose import Transpose
 from firmware_export.targets.c.layer import Kernel, Layer, code
 
 COPY = """
@@ -53,3 +54,14 @@ def emit_concat(layer: Layer) -> Kernel:
         for name, begin, width in zip(reads, begins, widths, strict=False)
     ]
     return Kernel(code(CONCAT, steps=int(np.prod(leading)), copies="\n".join(copies)), reads=reads)
+
+
+def emit_transpose(layer: Layer) -> Kernel:
+    """Loops over the output's axes, the innermost first written."""
+    order = layer.attrs(Transpose).order[1:]
+    lengths = layer.inputs[0].shape[1:]
+    strides = [int(np.prod(lengths[axis:])) for axis in order]  # of axis - 1 without N: what lies behind it
+    body = f"*y++ = x[{' + '.join(f'{stride} * i{axis}' for axis, stride in zip(order, strides, strict=True))}];"
+    for axis in reversed(order):
+        body = code("for (int i@a@ = 0; i@a@ < @n@; i@a@++) {\n    @body@\n}", a=axis, n=lengths[axis - 1], body=body)
+    return Kernel(body)

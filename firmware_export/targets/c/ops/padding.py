@@ -1,10 +1,11 @@
-"""Padding in time: the layer's input copied into scratch between steps of one value."""
+"""Padding: the layer's input copied into scratch with one value around it."""
 
 from __future__ import annotations
 
 from firmware_export.graph import Shape
 from firmware_export.ops.window1d import Padding
-from firmware_export.targets.c.layer import Scratch
+from firmware_export.ops.window2d import NO_PADDING, Padding2d
+from firmware_export.targets.c.layer import Scratch, code
 
 
 def padded(shape: Shape, padding: Padding, value: int) -> tuple[str, str, Scratch | None]:
@@ -29,3 +30,28 @@ def padded(shape: Shape, padding: Padding, value: int) -> tuple[str, str, Scratc
         lines.append(f"memset(padded + {end}, {value}, {after * channels});")
     fill = "".join(f"{line}\n" for line in lines)
     return "padded", fill, Scratch("padded", (before + steps + after) * channels, 8)
+
+
+def padded_image(shape: Shape, padding: Padding2d, value: int) -> tuple[str, str, Scratch | None]:
+    """Return the same of an image ``[1, H, W, C]`` padded above and below, left and right."""
+    if padding == NO_PADDING:
+        return "x", "", None
+    _, rows, columns, channels = shape
+    (above, below), (left, right) = padding
+    width = (left + columns + right) * channels
+    size = (above + rows + below) * width
+    fill = code(
+        """
+        memset(padded, @value@, @size@);
+        for (int r = 0; r < @rows@; r++) {
+            memcpy(padded + @width@ * r + @begin@, x + @row@ * r, @row@);
+        }
+        """,
+        value=value,
+        size=size,
+        rows=rows,
+        width=width,
+        begin=above * width + left * channels,
+        row=columns * channels,
+    )
+    return "padded", f"{fill}\n", Scratch("padded", size, 8)

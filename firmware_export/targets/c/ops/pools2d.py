@@ -1,0 +1,109 @@
+"""``max_pool2d``, ``average_pool2d`` and ``mean`` in C."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firmware_export.affine import INT8_MIN, fixed_point
+from firmware_export.ops.average_pool2d import AveragePool2d
+from firmware_export.ops.max_pool2d import MaxPool2d
+from firmware_export.targets.c.layer import Kernel, Layer, code
+from firmware_export.targets.c.ops.padding import padded_image
+
+BODY = """
+@fill@for (int r = 0; r < @rows@; r++) {
+    for (int t = 0; t < @columns@; t++) {
+        for (int c = 0; c < @channels@; c++) {
+            const int8_t *seen = @x@ + @row_stride@ * r + @column_stride@ * t + c;
+            @pool@
+        }
+    }
+}
+"""
+MAX = """
+int8_t largest = -128;
+for (int i = 0; i < @kernel_rows@; i++) {
+    for (int j = 0; j < @kernel_columns@; j++) {
+        const int8_t other = seen[@width@ * i + @channels@ * j];
+        largest = other > largest ? other : largest;
+    }
+}
+*y++ = largest;
+"""
+AVERAGE = """
+int32_t sum = 0;
+for (int i = 0; i < @kernel_rows@; i++) {
+    for (int j = 0; j < @kernel_columns@; j++) {
+        sum += seen[@width@ * i + @channels@ * j];
+    }
+}
+*y++ = (int8_t)((sum < 0 ? sum - @half@ : sum + @half@) / @count@);
+"""
+MEAN = """
+for (int c = 0; c < @channels@; c++) {
+    int32_t sum = @begin@;
+    for (int i = 0; i < @count@; i++) {
+        sum += x[@channels@ * i + c];
+    }
+    y[c] = har_to_int8(har_rescale(sum, @multiplier@, @shift@), @zero@, -128, 127);
+}
+"""
+
+
+def emit_max_pool2d(layer: Layer) -> Kernel:
+    """The largest value; padding never wins."""
+    attrs = layer.attrs(MaxPool2d)
+    name, fill, scratch = padded_image(layer.inputs[0].shape, attrs.padding, INT8_MIN)
+    width = layer.inputs[0].shape[2] + sum(attrs.padding[1])
+    return Kernel(_pool(MAX, layer, attrs, width, fill=fill, x=name), scratch=scratch)
+
+
+def emit_average_pool2d(layer: Layer) -> Kernel:
+    """The mean, halves away from zero."""
+    attrs = layer.attrs(AveragePool2d)
+    return Kernel(_pool(AVERAGE, layer, attrs, layer.inputs[0].shape[2], fill="", x="x"))
+
+
+def _pool(template: str, layer: Layer, attrs: MaxPool2d | AveragePool2d, columns: int, *, fill: str, x: str) -> str:
+    """``columns`` of the image that ``x`` is, padding included."""
+    _, rows, steps, channels = layer.outputs[0].shape
+    count = attrs.kernel[0] * attrs.kernel[1]
+    inner = code(
+        template,
+        kernel_rows=attrs.kernel[0],
+        kernel_columns=attrs.kernel[1],
+        width=columns * channels,
+        channels=channels,
+        half=count // 2,
+        count=count,
+    )
+    return code(
+        BODY,
+        pool=inner,
+        fill=fill,
+        x=x,
+        rows=rows,
+        columns=steps,
+        channels=channels,
+        row_stride=columns * channels * attrs.stride[0],
+        column_stride=channels * attrs.stride[1],
+    )
+
+
+def emit_mean(layer: Layer) -> Kernel:
+    """Of all positions, the count inside the multiplier."""
+    x, output = layer.inputs[0], layer.outputs[0].quantization
+    channels = x.shape[-1]
+    count = int(np.prod(x.shape[1:-1]))
+    multiplier, shift = fixed_point(x.quantization.scale / output.scale)
+    lift = min(count.bit_length() - 1, 32, 31 + shift)
+    body = code(
+        MEAN,
+        channels=channels,
+        count=count,
+        begin=-count * x.quantization.zero_point,
+        multiplier=(multiplier << lift) // count,
+        shift=shift - lift,
+        zero=output.zero_point,
+    )
+    return Kernel(body)
