@@ -1,4 +1,4 @@
-"""The simulated device: sample in, decision out. Front end, ring buffer, engine and decision stage as on a board.
+"""The simulated device: sample in, decision out. Front end, ring buffers, engine and decision stage as on a board.
 
 Raw samples wait in a FIFO until they complete a window, as in an IMU whose FIFO interrupt is set to the hop; then
 the front end runs over them once. That changes no bit, since the front end is chunk independent by contract.
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
 from device_sim.engines.protocol import Engine
+from device_sim.feeds import WindowFeed
 from device_sim.results import Event
-from device_sim.ring_buffer import RingBuffer
 from device_sim.telemetry import Telemetry, clock_ns
 from edgehar.bundle import Bundle
 
@@ -69,7 +69,6 @@ class Device:
         self.engine = engine
         self.telemetry = telemetry
         self._window, self._hop = manifest.window, manifest.hop
-        self._quantize = manifest.input.quantize
         self._front_end = manifest.front_end.stream()
         self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz)
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
@@ -78,14 +77,16 @@ class Device:
         fifo_rows = max(self._window, self._hop)
         self._block_windows = max(1, BLOCK_ROWS // self._hop)
         self._fifo = np.zeros((fifo_rows, self._width), np.float32)
-        self._ring = RingBuffer(self._window, manifest.front_end.width, max(fifo_rows, self._block_windows * self._hop))
+        self._append_max = max(fifo_rows, self._block_windows * self._hop)
+        self._feeds = tuple(WindowFeed(each, self._window, self._append_max) for each in manifest.inputs)
         self._good = np.zeros(self._width, np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past, as after power-on. The telemetry keeps what it has."""
         self._front_end.reset()
-        self._ring.reset()
+        for feed in self._feeds:
+            feed.reset()
         self.engine.reset()
         self._decisions.reset()
         self._good[:] = 0
@@ -105,7 +106,7 @@ class Device:
     @property
     def memory_bytes(self) -> dict[str, int]:
         """Fixed sizes of the simulator's own buffers."""
-        return {"fifo_bytes": self._fifo.nbytes, "ring_buffer_bytes": self._ring.nbytes}
+        return {"fifo_bytes": self._fifo.nbytes, "ring_buffer_bytes": sum(feed.nbytes for feed in self._feeds)}
 
     def push(self, sample: F32) -> Decision | None:
         """Take one sample ``[C]`` float32; returns a decision when it completes a window.
@@ -165,7 +166,7 @@ class Device:
     def _windows_ahead(self, available: int) -> int:
         """How many windows the next block completes: bounded by samples, by memory and by the next timed one."""
         windows = min(1 + (available - self._wanted) // self._hop, self._block_windows)
-        if self._wanted + (windows - 1) * self._hop > self._ring.append_max:
+        if self._wanted + (windows - 1) * self._hop > self._append_max:
             windows = 1
         return windows if self.telemetry is None else min(windows, self._until_timed)
 
@@ -176,13 +177,19 @@ class Device:
         self.samples += count
 
     def _features(self, raw: F32) -> None:
-        """Front end over ``raw``, and into the ring."""
+        """Front end over ``raw``, and into the rings."""
         finite = np.isfinite(raw)
         if not finite.all():
             raw = self._held(raw, finite)
         self._good[:] = raw[-1]
         with np.errstate(over="ignore"):  # a finite but absurd sample saturates, as on the device
-            self._ring.append(self._quantize(self._front_end.push(raw)))
+            columns = self._front_end.push(raw)
+            for feed in self._feeds:
+                feed.append(columns)
+
+    def _tensors(self, windows: int) -> Iterator[tuple[NDArray[np.int8], ...]]:
+        """The network's inputs for the newest windows, oldest first."""
+        return zip(*(feed.views(windows, self._hop) for feed in self._feeds), strict=True)
 
     def _held(self, raw: F32, finite: NDArray[np.bool_]) -> F32:
         self._held_samples += int((~finite.all(axis=1)).sum())
@@ -196,8 +203,9 @@ class Device:
         """The FIFO completes one window: front end, engine, decision, each timed."""
         t0 = clock_ns()
         self._features(self._fifo[: self._filled])
+        (inputs,) = self._tensors(1)
         t1 = clock_ns()
-        outputs = self.engine.infer(self._ring.view())
+        outputs = self.engine.infer(*inputs)
         t2 = clock_ns()
         batch = self._decided(np.array([self._start], np.int64), [logits[None] for logits in outputs])
         t3 = clock_ns()
@@ -219,8 +227,8 @@ class Device:
         outputs = [np.empty((windows, count), np.int8) for count in self._logits]
         infer = self.engine.infer
         stamps = [clock_ns()]
-        for i, window in enumerate(self._ring.views(windows, self._hop)):
-            said = infer(window)
+        for i, inputs in enumerate(self._tensors(windows)):
+            said = infer(*inputs)
             for head, rows in enumerate(outputs):
                 rows[i] = said[head]
             stamps.append(clock_ns())

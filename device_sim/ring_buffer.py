@@ -53,16 +53,8 @@ class RingBuffer:
         self._end = end
         self.total += count
 
-    def view(self) -> NDArray[np.int8]:
-        """Return the newest window ``[window, F]``; valid until an append.
-
-        Raises:
-            ValueError: fewer rows than a window were appended.
-        """
-        return self.views(1, 1)[0]
-
     def views(self, count: int, hop: int) -> list[NDArray[np.int8]]:
-        """Return ``count >= 1`` windows ``[window, F]``, ``hop`` rows apart, up to the newest.
+        """Return ``count >= 1`` windows ``[window, F]``, ``hop`` rows apart, up to the newest; valid until an append.
 
         Raises:
             ValueError: the rows are not there, or no longer.

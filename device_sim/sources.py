@@ -270,15 +270,17 @@ def golden_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def stream_of(arrays: Mapping[str, NDArray[Any]], what: str, head: int) -> NDArray[Any]:
+def stream_of(arrays: Mapping[str, NDArray[Any]], what: str, index: int) -> NDArray[Any]:
     """Return ``stream_outputs`` or ``stream_logits`` of the first head (0), ``stream_outputs_1`` of the second, ...
+
+    ``stream_windows`` is counted in the same way, by input.
 
     Raises:
         BundleError: there is no such array.
     """
-    name = f"stream_{what}_{head}" if head else f"stream_{what}"
+    name = f"stream_{what}_{index}" if index else f"stream_{what}"
     if name not in arrays:
-        raise BundleError(f"{GOLDEN}: no array {name} for head {head + 1} of the manifest; export the model again")
+        raise BundleError(f"{GOLDEN}: no array {name}, which the manifest asks for; export the model again")
     return arrays[name]
 
 

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,30 @@ from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
 from edgehar.heads import Task
 from edgehar.recording import Channel
-from edgehar.signal import FrontEnd, QuantParams
+from edgehar.signal import FrontEnd, NetworkInput, QuantParams
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is not one
 MAX_MANIFEST_BYTES = 4 * 2**20
 ZOO_PREFIX = "zoo:"
 ZOO_FOLDER = Path(__file__).parent / "zoo"
+
+
+@dataclass(frozen=True)
+class ModelInput(NetworkInput):
+    """One input of the network on the device: a :class:`edgehar.signal.NetworkInput` and how it becomes int8."""
+
+    quant: QuantParams = field(kw_only=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {**super().to_dict(), "quant": asdict(self.quant)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild from :meth:`to_dict`."""
+        return cls(**{**vars(NetworkInput.from_dict(data)), "quant": QuantParams(**data["quant"])})
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ class Manifest:
     window: int
     hop: int
     front_end: FrontEnd
-    input: QuantParams
+    inputs: tuple[ModelInput, ...]  # in the order of the network's input tensors
     heads: tuple[Head, ...]
     decision: DecisionSpec
     recipe: str
@@ -127,16 +143,16 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """``(1, window, features)``: what the interpreter is fed."""
-        return 1, self.window, self.front_end.width
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """What the interpreter is fed, one shape an input: ``(1, window, columns)``."""
+        return tuple((1, *each.shape(self.window)) for each in self.inputs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["channels"] = [{"sensor": c.sensor, "axis": c.axis, **asdict(c)} for c in self.channels]
         data["front_end"] = self.front_end.to_dict()
-        data["input"] = asdict(self.input)
+        data["inputs"] = [each.to_dict() for each in self.inputs]
         data["heads"] = [head.to_dict() for head in self.heads]
         data["decision"] = asdict(self.decision)
         data["files"] = {name: asdict(entry) for name, entry in sorted(self.files.items())}
@@ -159,7 +175,7 @@ class Manifest:
             fields = dict(data)
             fields["channels"] = tuple(Channel(c["name"], c["unit"], c["frame"]) for c in data["channels"])
             fields["front_end"] = FrontEnd.from_dict(data["front_end"])
-            fields["input"] = QuantParams(**data["input"])
+            fields["inputs"] = tuple(ModelInput.from_dict(each) for each in data["inputs"])
             fields["heads"] = tuple(Head.from_dict(head) for head in data["heads"])
             fields["decision"] = DecisionSpec(**data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
@@ -178,6 +194,7 @@ class Manifest:
                 problems.append(f"{name} {value!r}, expected 1..1000000 samples")
         if self.front_end.channels != tuple(c.name for c in self.channels):
             problems.append(f"front end reads {self.front_end.channels}, the channels are others")
+        problems += self._input_problems()
         problems += self._head_problems()
         if self.decision.smoothing not in ("none", "ema", "majority"):
             problems.append(f"decision smoothing {self.decision.smoothing!r}, expected none, ema or majority")
@@ -187,6 +204,17 @@ class Manifest:
                 problems.append(f"file name {name!r}, expected a plain relative path")
         if problems:
             raise BundleError(f"manifest is inconsistent: {'; '.join(problems)}")
+
+    def _input_problems(self) -> list[str]:
+        names = [each.name for each in self.inputs]
+        problems = [] if names else ["no inputs, expected at least one"]
+        if len(set(names)) != len(names):
+            problems.append(f"inputs are called {', '.join(names)}, expected different names")
+        width = self.front_end.width
+        for each in self.inputs:
+            if not all(isinstance(i, int) and 0 <= i < width for i in each.columns):
+                problems.append(f"input {each.name!r} gets columns {each.columns}, outside 0..{width - 1}")
+        return problems
 
     def _head_problems(self) -> list[str]:
         names = [head.name for head in self.heads]

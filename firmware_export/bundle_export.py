@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, dump_npz, write_bundle
+from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
 from edgehar.errors import ExportError, UsageError
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
 from edgehar.recording import Recording
-from edgehar.signal import FrontEnd, QuantParams, sliding_windows
+from edgehar.signal import FrontEnd, NetworkInput, QuantParams, input_tensors, sliding_windows
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
 from firmware_export.ops import is_stateful
@@ -50,11 +50,12 @@ class ExportPlan:
 
     Attributes:
         name: of the bundle.
-        onnx: the float network, features ``[1, window, F]`` to logits ``[1, K]``, one output a head.
+        onnx: the float network, ``[1, window, C]`` of each input to logits ``[1, K]``, one output a head.
         front_end: fitted.
+        inputs: which front-end columns each input gets, in the order of the inputs.
         window, hop: in samples.
         tasks: what each head is asked, in the order of the outputs; the first is multiclass.
-        calibration: ``[N, window, F]`` float32 features of training windows.
+        calibration: ``[N, window, C]`` float32 of each input for training windows.
         held_out: recordings nobody trained on.
         baseline: ``baseline.json`` and ``baseline.npz`` as bytes.
         model: name, total_stride and whatever else describes the architecture.
@@ -69,10 +70,11 @@ class ExportPlan:
     name: str
     onnx: bytes
     front_end: FrontEnd
+    inputs: tuple[NetworkInput, ...]
     window: int
     hop: int
     tasks: tuple[Task, ...]
-    calibration: NDArray[np.float32]
+    calibration: tuple[NDArray[np.float32], ...]
     held_out: Sequence[HeldOut]
     baseline: Mapping[str, bytes]
     model: Mapping[str, Any]
@@ -113,9 +115,9 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     say("converting")
     begin = time.perf_counter()
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
-    windows = [_device_windows(plan, item, converted.input_quant) for item in plan.held_out]
-    every_window = np.concatenate(windows)
-    count = len(every_window)
+    windows = [_device_tensors(plan, item.recording, converted.input_quants) for item in plan.held_out]
+    every_window = tuple(map(np.concatenate, zip(*windows, strict=True)))
+    count = len(every_window[0])
     say(f"verifying {-(-count // verified_every(converted.integers, count)):,} held-out windows on five engines")
     files = converted.files
     outputs = run(converted.integers, every_window)
@@ -136,7 +138,10 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         window=plan.window,
         hop=plan.hop,
         front_end=plan.front_end,
-        input=converted.input_quant,
+        inputs=tuple(
+            ModelInput(**vars(each), quant=quant)
+            for each, quant in zip(plan.inputs, converted.input_quants, strict=True)
+        ),
         heads=heads,
         decision=plan.decision,
         recipe=plan.recipe,
@@ -177,10 +182,17 @@ def _check(plan: ExportPlan, out: Path) -> None:
         raise ExportError("there are no held-out recordings to verify on; name test_subjects in the training's config")
 
 
-def _device_windows(plan: ExportPlan, item: HeldOut, quant: QuantParams) -> NDArray[np.int8]:
-    """All windows of a recording as the device would hold them, ``[N, window, F]`` int8."""
-    features = plan.front_end.run(item.recording.samples)
-    return sliding_windows(quant.quantize(features), plan.window, plan.hop)
+def _windows(plan: ExportPlan, recording: Recording) -> NDArray[np.float32]:
+    """All windows of a recording after the front end, ``[N, window, F]``."""
+    return sliding_windows(plan.front_end.run(recording.samples), plan.window, plan.hop)
+
+
+def _device_tensors(
+    plan: ExportPlan, recording: Recording, quants: Sequence[QuantParams]
+) -> tuple[NDArray[np.int8], ...]:
+    """Each input for all windows of a recording as the device would hold it, ``[N, window, C]`` int8."""
+    tensors = input_tensors(plan.inputs, _windows(plan, recording))
+    return tuple(quant.quantize(x) for quant, x in zip(quants, tensors, strict=True))
 
 
 def _int8_scores(plan: ExportPlan, heads: tuple[Head, ...], outputs: tuple[NDArray[np.int8], ...]) -> dict[str, Any]:
@@ -234,9 +246,9 @@ def _without_logits(plan: ExportPlan) -> bytes:
     return dump_npz(**labels)
 
 
-def _suffix(head: int) -> str:
-    """What the arrays of the second, third, ... head carry in their name: ``_1``, ``_2``, ...; of the first nothing."""
-    return f"_{head}" if head else ""
+def _suffix(index: int) -> str:
+    """What arrays of the second, third, ... head or input carry in their name: ``_1``, ``_2``; of the first nothing."""
+    return f"_{index}" if index else ""
 
 
 def _golden(plan: ExportPlan, converted: Converted) -> bytes:
@@ -248,13 +260,12 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     length = plan.window + (GOLDEN_WINDOWS - 1) * plan.hop
     item, start = max(_stretches(plan, length), key=lambda place: _activities(plan, place[0], place[1], length))
     stretch = item.recording.cut(start, start + length)
-    features = plan.front_end.run(stretch.samples)
-    quantized = sliding_windows(converted.input_quant.quantize(features), plan.window, plan.hop)
+    quantized = _device_tensors(plan, stretch, converted.input_quants)
     meta: dict[str, Any] = {"recording": item.recording.name, "subject": item.recording.subject, "start_sample": start}
     meta["dataset"] = plan.provenance["data"]["dataset"]
     integers = run(converted.integers, quantized)
-    logits = run(converted.float_graph, sliding_windows(features, plan.window, plan.hop))
-    arrays: dict[str, NDArray[Any]] = {}
+    logits = run(converted.float_graph, input_tensors(plan.inputs, _windows(plan, stretch)))
+    arrays: dict[str, NDArray[Any]] = {f"stream_windows{_suffix(i)}": x for i, x in enumerate(quantized)}
     for i in range(len(plan.tasks)):
         arrays[f"stream_outputs{_suffix(i)}"] = integers[i]
         arrays[f"stream_logits{_suffix(i)}"] = logits[i]
@@ -264,7 +275,6 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     return dump_npz(
         stream_samples=stretch.samples,
         stream_labels=_sample_classes(plan, stretch),
-        stream_windows=quantized,
         meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
         **arrays,
     )

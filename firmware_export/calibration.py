@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgehar.errors import ExportError
 from firmware_export.affine import activation_quantization, to_integers, to_real
 from firmware_export.graph import Graph, Range, assemble
-from firmware_export.reference import activations
+from firmware_export.reference import Windows, activations
 
 TAIL = 1e-4  # share of the values, at each end
 BINS = 2048  # of a histogram: eight to a step of int8
@@ -35,16 +35,16 @@ class RangeRule(StrEnum):
     MSE = "mse"
 
 
-def calibrate(graph: Graph, windows: NDArray[np.float32], rule: RangeRule = RangeRule.MIN_MAX) -> Graph:
-    """Return the float graph with the range of every activation, the input's too; 0 is always inside.
+def calibrate(graph: Graph, windows: Windows, rule: RangeRule = RangeRule.MIN_MAX) -> Graph:
+    """Return the float graph with the range of every activation, the inputs' too; 0 is always inside.
 
     Args:
         graph: float graph.
-        windows: ``[N, T, C]`` float32 as the network sees them in use, training windows.
+        windows: ``[N, T, C]`` float32 of each input as the network sees them in use, training windows.
         rule: anything but min-max runs the windows a second time, for histograms.
 
     Raises:
-        UsageError: the windows do not fit the graph's input.
+        UsageError: the windows do not fit the graph's inputs.
         ExportError: a window, or what the network makes of it, is NaN or infinite.
     """
     ranges = _extremes(graph, windows)
@@ -55,7 +55,7 @@ def calibrate(graph: Graph, windows: NDArray[np.float32], rule: RangeRule = Rang
     return assemble(graph.inputs, graph.outputs, graph.nodes, [*graph.values.values(), *ranged])
 
 
-def _extremes(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
+def _extremes(graph: Graph, windows: Windows) -> dict[str, Range]:
     low: dict[str, float] = {}
     high: dict[str, float] = {}
     for batch in activations(graph, windows):
@@ -71,7 +71,7 @@ def _extremes(graph: Graph, windows: NDArray[np.float32]) -> dict[str, Range]:
     return {name: Range(lowest, high[name]) for name, lowest in low.items()}
 
 
-def _histograms(graph: Graph, windows: NDArray[np.float32], ranges: Mapping[str, Range]) -> dict[str, Counts]:
+def _histograms(graph: Graph, windows: Windows, ranges: Mapping[str, Range]) -> dict[str, Counts]:
     """Return ``[BINS]`` counts of each activation over its range."""
     counts = {name: np.zeros(BINS, np.int64) for name in ranges}
     for batch in activations(graph, windows):

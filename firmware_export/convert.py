@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgehar.errors import ExportError
 from edgehar.signal import QuantParams
 from firmware_export.calibration import calibrate
@@ -20,6 +17,7 @@ from firmware_export.ops import node_macs
 from firmware_export.passes import PASSES, RANGE_PASSES, run_passes
 from firmware_export.quantize import quantize
 from firmware_export.recipes import Precision, recipe_named
+from firmware_export.reference import Windows
 from firmware_export.targets import TARGETS
 from firmware_export.targets.target import Sources
 from firmware_export.wide import quantize_wide
@@ -69,8 +67,8 @@ class Converted:
         return self.quantized_graph
 
     @property
-    def input_quant(self) -> QuantParams:
-        """How the device turns features into the int8 input.
+    def input_quants(self) -> tuple[QuantParams, ...]:
+        """How the device turns features into each int8 input, in order.
 
         Raises:
             ExportError: the recipe has no integers, or its activations are int16.
@@ -80,7 +78,7 @@ class Converted:
                 f"recipe {self.recipe!r} takes {self.integers.input_dtype} windows, a bundle's engines take int8; "
                 "choose static_wi8_ai8 for a bundle"
             )
-        return _params(self.integers, self.integers.inputs[0])
+        return tuple(_params(self.integers, name) for name in self.integers.inputs)
 
     @property
     def output_quants(self) -> tuple[QuantParams, ...]:
@@ -90,15 +88,15 @@ class Converted:
 
 def convert(
     onnx: bytes,
-    calibration: NDArray[np.float32],
+    calibration: Windows,
     recipe: str = "static_wi8_ai8",
     metadata: Mapping[str, bytes] | None = None,
 ) -> Converted:
     """Return the device files of a float ONNX model.
 
     Args:
-        onnx: the file; one input ``[1, T, C]`` (or a stranger's ``[1, C, T]``), one or more outputs.
-        calibration: ``[N, T, C]`` training windows as the network sees them; a few hundred are enough.
+        onnx: the file; inputs ``[1, T, C]`` (or a stranger's ``[1, C, T]``) or ``[1, K]``, one or more outputs.
+        calibration: ``[N, T, C]`` training windows of each input as the network sees them; a few hundred are enough.
         recipe: a name of ``RECIPES``.
         metadata: named bytes to carry inside the ``.tflite`` files.
 

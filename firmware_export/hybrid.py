@@ -18,7 +18,7 @@ from firmware_export.affine import INT8_MAX, INT8_MIN, quantize_weight, to_real
 from firmware_export.graph import Graph, Value, assemble
 from firmware_export.ops import op_of
 from firmware_export.ops.op import Weight
-from firmware_export.reference import BATCH, check_windows
+from firmware_export.reference import Windows, batches
 
 HYBRID_OPS = ("conv1d", "dense", "depthwise_conv1d")  # TFLite has a per-channel hybrid kernel for these
 
@@ -49,32 +49,31 @@ def _channels(role: Weight, weight: NDArray[Any]) -> int:
     return 1 if role.axis is None else int(weight.shape[role.axis])
 
 
-def run_hybrid(graph: Graph, windows: F32) -> tuple[F32, ...]:
+def run_hybrid(graph: Graph, windows: Windows) -> tuple[F32, ...]:
     """Return each output, ``[N, K]`` float32, as the hybrid kernels compute it.
 
     The integer sums are done in float32 on the rounded numbers, so they agree to about 1e-6 of the terms.
 
     Args:
         graph: what :func:`quantize_weights` returns.
-        windows: ``[N, T, C]`` float32.
+        windows: ``[N, T, C]`` float32 of each input.
 
     Raises:
-        UsageError: the windows are not of the input's shape and type.
+        UsageError: the windows are not of the inputs' shapes and types.
     """
-    check_windows(graph, windows)
     constants = {name: value.data for name, value in graph.values.items() if value.data is not None}
     weights = {n: to_real(data, graph.values[n].quantization) for n, data in constants.items() if data.dtype == np.int8}
-    batches = []
-    for start in range(0, len(windows), BATCH):
-        values: dict[str, Any] = {**constants, **weights, graph.inputs[0]: windows[start : start + BATCH]}
+    outputs = []
+    for fed in batches(graph, windows):
+        values: dict[str, Any] = {**constants, **weights, **fed}
         for node in graph.nodes:
             inputs = [values[name] for name in node.inputs]
             if any(name in weights for name in node.inputs):
                 inputs[0] = rounded_per_window(inputs[0])
             result = op_of(node).float32(node.attrs, inputs)
             values[node.output] = result[0] if isinstance(result, tuple) else result  # states behind it are not read
-        batches.append([values[name] for name in graph.outputs])
-    return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+        outputs.append([values[name] for name in graph.outputs])
+    return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
 
 
 def rounded_per_window(x: F32) -> F32:

@@ -36,7 +36,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 |---|---|
 | model | {model["name"]}, {model["parameters"]:,} parameters, {model["macs"]:,} MACs a decision |
 | recipe | {manifest.recipe} |
-| features | {", ".join(manifest.front_end.names)} |
+{_inputs(manifest)}
 | data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
 | trained on | people {", ".join(provenance["data"]["train_subjects"])} |
 | scored on | people {", ".join(provenance["data"]["test_subjects"])}, in no way used before |
@@ -72,6 +72,13 @@ such a window still gets one of the labels above. Not a medical device.
 |---|---|
 {files}
 """
+
+
+def _inputs(manifest: Manifest) -> str:
+    """One row an input: the columns it gets."""
+    names = manifest.front_end.names
+    rows = [(each.name, ", ".join(names[i] for i in each.columns)) for each in manifest.inputs]
+    return "\n".join(f"| input {name} | {columns} |" for name, columns in rows)
 
 
 def _heads(evidence: Mapping[str, Any]) -> str:

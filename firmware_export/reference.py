@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,44 +18,55 @@ BATCH = 32  # windows at once: intermediate results of a HAR network then stay w
 RECURRENT_BATCH = 128  # every step of an LSTM is twenty calls whose cost the windows share
 
 Array = NDArray[Any]
+Windows = Array | Sequence[Array]  # an array [N, ...] an input, in order; bare where there is one input
 
 
-def run(graph: Graph, windows: Array) -> tuple[Array, ...]:
-    """Return each output of the graph, ``[N, K]``, for windows ``[N, ...]`` of the graph's input type.
+def per_input(windows: Windows) -> tuple[Array, ...]:
+    """Return windows as one array an input."""
+    return (windows,) if isinstance(windows, np.ndarray) else tuple(windows)
+
+
+def run(graph: Graph, windows: Windows) -> tuple[Array, ...]:
+    """Return each output of the graph, ``[N, K]``, for windows ``[N, ...]`` of each input's type.
 
     Raises:
-        UsageError: the windows are not of the input's shape and type.
+        UsageError: the windows are not of the inputs' shapes and types.
         UnsupportedOpError: an int8 graph holds an op that exists in float only.
     """
-    batches = [[values[name] for name in graph.outputs] for values in activations(graph, windows)]
-    return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+    rows = [[values[name] for name in graph.outputs] for values in activations(graph, windows)]
+    return tuple(np.concatenate(parts) for parts in zip(*rows, strict=True))
 
 
-def activations(graph: Graph, windows: Array) -> Iterator[dict[str, Array]]:
+def activations(graph: Graph, windows: Windows) -> Iterator[dict[str, Array]]:
     """Yield all activations by name, a batch of windows at a time. Raises as :func:`run`."""
-    check_windows(graph, windows)
-    (input_name,) = graph.inputs
-    batch = RECURRENT_BATCH if is_stateful(graph) else BATCH
-    for start in range(0, len(windows), batch):
-        values: dict[str, Array] = {input_name: windows[start : start + batch]}
+    for values in batches(graph, windows):
         for node in graph.nodes:
             values.update(_run(graph, node, values))
         yield values
 
 
-def check_windows(graph: Graph, windows: Array) -> None:
-    """Check that windows are of the graph's input shape and type.
+def batches(graph: Graph, windows: Windows) -> Iterator[dict[str, Array]]:
+    """Yield the inputs by name, a batch of windows at a time.
 
     Raises:
-        UsageError: they are not, or there is none.
+        UsageError: the windows are not of the inputs' shapes and types, or there is none.
     """
-    (name,) = graph.inputs
-    expected = graph.values[name]
-    if windows.shape[1:] != expected.shape[1:] or windows.dtype != np.dtype(expected.dtype) or len(windows) == 0:
+    given = per_input(windows)
+    if len(given) != len(graph.inputs):
         raise UsageError(
-            f"windows are {windows.dtype}{list(windows.shape)}, the graph's input {name!r} takes "
-            f"{expected.dtype}[N, {', '.join(map(str, expected.shape[1:]))}] with N >= 1"
+            f"windows for {len(given)} inputs, the graph has {len(graph.inputs)}: {', '.join(graph.inputs)}"
         )
+    for name, array in zip(graph.inputs, given, strict=True):
+        expected = graph.values[name]
+        fits = array.shape[1:] == expected.shape[1:] and array.dtype == np.dtype(expected.dtype)
+        if not fits or not 0 < len(array) == len(given[0]):
+            raise UsageError(
+                f"windows are {array.dtype}{list(array.shape)}, the graph's input {name!r} takes "
+                f"{expected.dtype}[N, {', '.join(map(str, expected.shape[1:]))}] with N >= 1, the same for every input"
+            )
+    batch = RECURRENT_BATCH if is_stateful(graph) else BATCH
+    for start in range(0, len(given[0]), batch):
+        yield {name: array[start : start + batch] for name, array in zip(graph.inputs, given, strict=True)}
 
 
 def run_node(graph: Graph, node: Node, values: dict[str, Array]) -> Array:

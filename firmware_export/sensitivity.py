@@ -20,7 +20,7 @@ from edgehar.errors import ExportError
 from edgehar.heads import decide
 from firmware_export.affine import to_integers, to_real
 from firmware_export.graph import Attrs, Graph, Node
-from firmware_export.reference import activations, run_node
+from firmware_export.reference import Windows, activations, per_input, run_node
 
 F32 = NDArray[np.float32]
 INPUT = "input"  # op of the rows that stand for the graph's inputs
@@ -94,28 +94,29 @@ class _Power:
 
 
 def layer_sensitivity(
-    float_graph: Graph, quantized_graph: Graph, windows: F32, kinds: Sequence[str] = ()
+    float_graph: Graph, quantized_graph: Graph, windows: Windows, kinds: Sequence[str] = ()
 ) -> Sensitivity:
     """Return what quantizing each layer costs.
 
     Args:
         float_graph: through the same passes as ``quantized_graph``.
         quantized_graph: the integers.
-        windows: ``[N, T, C]`` float32 as the network sees them; held-out ones tell what users will see.
+        windows: ``[N, T, C]`` float32 of each input as the network sees them; held-out ones tell what users will see.
         kinds: of each output's head, as in ``edgehar.heads.KINDS``; empty where all are multiclass.
 
     Raises:
         ExportError: the graphs are not two forms of one network.
-        UsageError: the windows do not fit the graph's input.
+        UsageError: the windows do not fit the graph's inputs.
     """
     _check_pair(float_graph, quantized_graph)
-    (source,) = float_graph.inputs
     kinds = tuple(kinds) or ("multiclass",) * len(float_graph.outputs)
-    steps = [_input_node(source), *float_graph.nodes]
+    steps = [*map(_input_node, float_graph.inputs), *float_graph.nodes]
     accumulated, alone, logits = (defaultdict[str, _Power](_Power) for _ in range(3))
     changed: dict[str, int] = defaultdict(int)
     total, total_changed = _Power(), 0
-    integers = _integers(quantized_graph, source, windows)
+    given = dict(zip(float_graph.inputs, per_input(windows), strict=False))  # their number is checked as they run
+    count = len(per_input(windows)[0])
+    integers = [_integers(quantized_graph, name, x) for name, x in given.items()]
     pairs = zip(activations(float_graph, windows), activations(quantized_graph, integers), strict=True)
     for real, integer in pairs:
         expected = [real[name] for name in float_graph.outputs]
@@ -139,7 +140,7 @@ def layer_sensitivity(
             accumulated_db=accumulated[step.output].db,
             alone_db=alone[step.output].db,
             logits_db=logits[step.output].db,
-            changed_labels=changed[step.output] / len(windows),
+            changed_labels=changed[step.output] / count,
             weight_db=_weight_db(float_graph, quantized_graph, step),
             scale=quantized_graph.values[step.output].quantization.scale,
             zero_point=quantized_graph.values[step.output].quantization.zero_point,
@@ -147,7 +148,7 @@ def layer_sensitivity(
         for step in steps
     ]
     layers.sort(key=lambda layer: math.inf if layer.logits_db is None else layer.logits_db)
-    return Sensitivity(len(windows), tuple(layers), total.db, total_changed / len(windows))
+    return Sensitivity(count, tuple(layers), total.db, total_changed / count)
 
 
 def _check_pair(float_graph: Graph, quantized_graph: Graph) -> None:

@@ -17,17 +17,23 @@ OPSET = 20
 INPUT, OUTPUT = "features", "logits"
 
 
-def export_onnx(module: torch.nn.Module, example_input: torch.Tensor, outputs: Sequence[str] = (OUTPUT,)) -> bytes:
+def export_onnx(
+    module: torch.nn.Module,
+    example_input: torch.Tensor | Sequence[torch.Tensor],
+    outputs: Sequence[str] = (OUTPUT,),
+    inputs: Sequence[str] = (INPUT,),
+) -> bytes:
     """Return the float ONNX file of a module; the same module gives the same bytes.
 
     Batch norm is folded, the batch is fixed at 1, and nothing of this machine (paths, stack traces) stays inside.
     The module is put into evaluation mode for the export and back into its own afterwards.
 
     Args:
-        module: takes ``[N, T, C]`` float32 (its first line transposes if it has to), returns logits ``[N, K]``, or a
-            tuple of them.
-        example_input: ``[N, T, C]``; the first window is used.
+        module: takes ``[N, T, C]`` float32 (its first line transposes if it has to), or several tensors, one an
+            argument; returns logits ``[N, K]``, or a tuple of them.
+        example_input: ``[N, T, C]``, one an input where there are several; the first window is used.
         outputs: name of each output, in order.
+        inputs: name of each input, in order.
 
     Raises:
         MissingExtraError: torch or onnxscript is not installed.
@@ -38,28 +44,28 @@ def export_onnx(module: torch.nn.Module, example_input: torch.Tensor, outputs: S
         import torch  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "export", "exporting a torch module to ONNX") from None
-    if INPUT in outputs:
-        raise ExportError(f"an output is called {INPUT!r}, which is the input's name; give that head another name")
+    if taken := set(inputs) & set(outputs):
+        raise ExportError(f"an output is called {min(taken)!r}, which is an input's name; give that head another name")
+    given = [example_input] if isinstance(example_input, torch.Tensor) else example_input
     # a copy with plain strides: the exporter specialises on those of the example
-    example = example_input[:1].detach().clone(memory_format=torch.contiguous_format)
+    examples = tuple(x[:1].detach().clone(memory_format=torch.contiguous_format) for x in given)
     training = {name: part.training for name, part in module.named_modules()}
     module.eval()
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 module,
-                (example,),
+                examples,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[INPUT],
+                input_names=list(inputs),
                 output_names=list(outputs),
                 verbose=False,
             )
     except Exception as error:  # torch.export raises dozens of types, many of them private
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ExportError(
-            f"torch cannot export {type(module).__name__} for input {list(example.shape)}: {reason[0]}"
-        ) from error
+        shapes = ", ".join(str(list(x.shape)) for x in examples)
+        raise ExportError(f"torch cannot export {type(module).__name__} for input {shapes}: {reason[0]}") from error
     finally:
         for name, part in module.named_modules():
             part.training = training[name]

@@ -13,10 +13,11 @@ from edgehar.errors import MissingExtraError, VerificationError
 from edgehar.heads import decide
 from firmware_export.graph import Graph
 from firmware_export.ops import is_stateful
-from firmware_export.reference import run
+from firmware_export.reference import Windows, per_input, run
 
 I8 = NDArray[np.int8]
 Outputs = tuple[I8, ...]
+Inputs = tuple[NDArray[Any], ...]  # one array [N, ...] an input
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def verify(
     graph: Graph,
     tflite: bytes,
     onnx: bytes | None,
-    windows: I8,
+    windows: Windows,
     expected: Outputs | None = None,
     *,
     kinds: Sequence[str] = (),
@@ -93,8 +94,8 @@ def verify(
         graph: the quantized graph.
         tflite: its ``.tflite``.
         onnx: its int8 QDQ ``.onnx``; None for int16 activations, ONNX Runtime is then left out.
-        windows: ``[N, T, C]`` of the graph's input type, quantized with its scale; :func:`verified_every` says which
-            are run.
+        windows: ``[N, T, C]`` of each input's type, quantized with its scale; :func:`verified_every` says which are
+            run.
         expected: what the numpy reference gives for them, where the caller has it already.
         kinds: of each output's head, as in ``edgehar.heads.KINDS``; empty where all are multiclass.
 
@@ -104,8 +105,9 @@ def verify(
         UsageError: the windows do not fit.
     """
     candidate = Candidate(graph, tflite, onnx)
-    step = verified_every(graph, len(windows))
-    windows = windows[::step]
+    windows = per_input(windows)
+    step = verified_every(graph, len(windows[0]))
+    windows = tuple(each[::step] for each in windows)
     expected = tuple(each[::step] for each in expected) if expected else run(graph, windows)
     kinds = tuple(kinds) or ("multiclass",) * len(expected)
     zeros = [graph.values[name].quantization.zero_point for name in graph.outputs]
@@ -182,7 +184,7 @@ def _message(engine: str, row: int, expected: I8, found: I8, what: str) -> str:
     )
 
 
-def _litert(candidate: Candidate, windows: I8, resolver: str) -> Outputs:
+def _litert(candidate: Candidate, windows: Inputs, resolver: str) -> Outputs:
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
     except ImportError:
@@ -191,30 +193,31 @@ def _litert(candidate: Candidate, windows: I8, resolver: str) -> Outputs:
         model_content=candidate.tflite, num_threads=1, experimental_op_resolver_type=OpResolverType[resolver]
     )
     interpreter.allocate_tensors()
-    (source,) = interpreter.get_input_details()
+    sources = interpreter.get_input_details()
     sinks = interpreter.get_output_details()
     rows = []
     stateful = is_stateful(candidate.graph)
-    for window in windows:
+    for window in zip(*windows, strict=True):
         if stateful:
             interpreter.reset_all_variables()
-        interpreter.set_tensor(source["index"], window[None])
+        for source, array in zip(sources, window, strict=True):
+            interpreter.set_tensor(source["index"], array[None])
         interpreter.invoke()
         rows.append([interpreter.get_tensor(sink["index"]) for sink in sinks])
     return _columns(rows)
 
 
-def run_litert_reference(candidate: Candidate, windows: I8) -> Outputs:
+def run_litert_reference(candidate: Candidate, windows: Inputs) -> Outputs:
     """LiteRT with TFLite's reference kernels."""
     return _litert(candidate, windows, "BUILTIN_REF")
 
 
-def run_litert_default(candidate: Candidate, windows: I8) -> Outputs:
+def run_litert_default(candidate: Candidate, windows: Inputs) -> Outputs:
     """LiteRT as it comes: XNNPACK."""
     return _litert(candidate, windows, "AUTO")
 
 
-def run_tflm(candidate: Candidate, windows: I8) -> Outputs:
+def run_tflm(candidate: Candidate, windows: Inputs) -> Outputs:
     """TFLite Micro's interpreter."""
     try:
         from tflite_micro import runtime  # noqa: PLC0415
@@ -224,16 +227,17 @@ def run_tflm(candidate: Candidate, windows: I8) -> Outputs:
     count = len(candidate.graph.outputs)
     rows = []
     stateful = is_stateful(candidate.graph)
-    for window in windows:
+    for window in zip(*windows, strict=True):
         if stateful:
             interpreter.reset()
-        interpreter.set_input(window[None], 0)
+        for i, array in enumerate(window):
+            interpreter.set_input(array[None], i)
         interpreter.invoke()
         rows.append([interpreter.get_output(i) for i in range(count)])
     return _columns(rows)
 
 
-def run_onnxruntime(candidate: Candidate, windows: I8) -> Outputs:
+def run_onnxruntime(candidate: Candidate, windows: Inputs) -> Outputs:
     """ONNX Runtime on the QDQ file."""
     try:
         import onnxruntime  # noqa: PLC0415
@@ -243,8 +247,9 @@ def run_onnxruntime(candidate: Candidate, windows: I8) -> Outputs:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; the warnings are about its own graph rewriting
     session = onnxruntime.InferenceSession(candidate.onnx, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return _columns([session.run(None, {name: window[None]}) for window in windows])
+    names = [source.name for source in session.get_inputs()]
+    rows = [{n: array[None] for n, array in zip(names, window, strict=True)} for window in zip(*windows, strict=True)]
+    return _columns([session.run(None, row) for row in rows])
 
 
 def _columns(rows: list[list[I8]]) -> Outputs:
@@ -253,7 +258,7 @@ def _columns(rows: list[list[I8]]) -> Outputs:
 
 ARENA_BYTES = 4 * 2**20  # far above any HAR network; the interpreter's own guess is ten times the file
 
-ENGINES: Mapping[str, Callable[[Candidate, I8], Outputs]] = {
+ENGINES: Mapping[str, Callable[[Candidate, Inputs], Outputs]] = {
     "litert_reference": run_litert_reference,
     "tflm": run_tflm,
     "litert": run_litert_default,

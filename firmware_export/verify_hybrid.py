@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgehar.errors import MissingExtraError, VerificationError
 from firmware_export.graph import Graph
 from firmware_export.hybrid import run_hybrid
+from firmware_export.reference import Windows, per_input
 
 F32 = NDArray[np.float32]
 
@@ -39,13 +40,13 @@ class HybridReport:
     bound: float
 
 
-def verify_hybrid(graph: Graph, tflite: bytes, windows: F32) -> tuple[HybridReport, ...]:
+def verify_hybrid(graph: Graph, tflite: bytes, windows: Windows) -> tuple[HybridReport, ...]:
     """Run the windows through LiteRT and compare with the numpy reference. TFLite Micro has no hybrid kernels.
 
     Args:
         graph: what :func:`firmware_export.hybrid.quantize_weights` returns.
         tflite: its file.
-        windows: ``[N, T, C]`` float32.
+        windows: ``[N, T, C]`` float32 of each input.
 
     Raises:
         VerificationError: an output is over its bound.
@@ -69,7 +70,7 @@ def _compare(engine: str, expected: tuple[F32, ...], found: tuple[F32, ...]) -> 
     return HybridReport(engine, len(expected[0]), largest, same_label, BOUNDS[engine])
 
 
-def _litert(tflite: bytes, windows: F32, engine: str) -> tuple[F32, ...]:
+def _litert(tflite: bytes, windows: Windows, engine: str) -> tuple[F32, ...]:
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415
     except ImportError:
@@ -77,11 +78,12 @@ def _litert(tflite: bytes, windows: F32, engine: str) -> tuple[F32, ...]:
     resolver = OpResolverType[RESOLVERS[engine]]
     interpreter = Interpreter(model_content=tflite, num_threads=1, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
-    (source,) = interpreter.get_input_details()
+    sources = interpreter.get_input_details()
     sinks = interpreter.get_output_details()
     rows = []
-    for window in windows:
-        interpreter.set_tensor(source["index"], window[None])
+    for window in zip(*per_input(windows), strict=True):
+        for source, array in zip(sources, window, strict=True):
+            interpreter.set_tensor(source["index"], array[None])
         interpreter.invoke()
         rows.append([interpreter.get_tensor(sink["index"]) for sink in sinks])
     return tuple(np.concatenate(column) for column in zip(*rows, strict=True))

@@ -16,7 +16,7 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, dump_npz, write_bundle
+from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
 from edgehar.recording import IMU_CHANNELS, UNLABELLED, Recording
 from edgehar.signal import QuantParams, default_front_end, sliding_windows
 
@@ -54,7 +54,7 @@ def tiny_manifest(window: int, hop: int, decision: DecisionSpec) -> Manifest:
         window=window,
         hop=hop,
         front_end=front_end.fitted(front_end.run(training.samples)),
-        input=INPUT,
+        inputs=(ModelInput("window", tuple(range(front_end.width)), quant=INPUT),),
         heads=(Head("activity", "multiclass", LABELS, OUTPUT),),
         decision=decision,
         recipe="static_wi8_ai8",
@@ -157,7 +157,7 @@ def onnx_bytes(window: int, features: int, labels: int = len(LABELS)) -> bytes:
 
 def offline_windows(manifest: Manifest, samples: NDArray[np.float32]) -> NDArray[np.int8]:
     """Windows of the whole recording at once: what training and the exporter see."""
-    features = manifest.input.quantize(manifest.front_end.run(samples))
+    features = manifest.inputs[0].quant.quantize(manifest.front_end.run(samples))
     return np.ascontiguousarray(sliding_windows(features, manifest.window, manifest.hop))
 
 

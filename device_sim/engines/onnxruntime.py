@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.engines.protocol import NativeLog, native_stderr_captured, refuse
+from device_sim.engines.protocol import NativeLog, check_counts, native_stderr_captured, refuse, zero_inputs
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import EngineError, MissingExtraError
 
@@ -47,16 +50,18 @@ class OnnxRuntimeEngine:
         if error is not None:
             raise refuse("onnxruntime", MODEL, error, log)
         self._real_in, self._real_out = _check(self._session, bundle.manifest)
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [i.name for i in self._session.get_inputs()]
         self._outputs = [o.name for o in self._session.get_outputs()]
         self._run = self._session.run
-        self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))
+        self.infer(*zero_inputs(bundle.manifest))
 
-    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for ``[window, F]``."""
-        fed = self._manifest.input.dequantize(window) if self._real_in else window
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits of each head for one window."""
+        fed: Sequence[NDArray[Any]] = inputs
+        if self._real_in:
+            fed = [i.quant.dequantize(array) for i, array in zip(self._manifest.inputs, inputs, strict=True)]
         try:
-            outputs = self._run(self._outputs, {self._input: fed[None]})
+            outputs = self._run(self._outputs, {n: array[None] for n, array in zip(self._inputs, fed, strict=True)})
         except Exception as error:  # as above
             raise EngineError(f"engine onnxruntime: inference failed: {' '.join(str(error).split())[:300]}") from None
         if self._real_out:
@@ -72,19 +77,18 @@ class OnnxRuntimeEngine:
 
 
 def _check(session: object, manifest: Manifest) -> tuple[bool, bool]:
-    """Compare shapes and types with the manifest; returns whether input and outputs are real numbers."""
+    """Compare shapes and types with the manifest; returns whether inputs and outputs are real numbers."""
     inputs, outputs = session.get_inputs(), session.get_outputs()  # type: ignore[attr-defined]
-    if len(inputs) != 1 or len(outputs) != len(manifest.heads):
-        raise EngineError(
-            f"engine onnxruntime: the model has {len(inputs)} inputs and {len(outputs)} outputs, the manifest says 1 "
-            f"input and {len(manifest.heads)} outputs ({', '.join(h.name for h in manifest.heads)}); "
-            "export the model again"
-        )
-    kinds = [_kind("input", inputs[0], manifest.input_shape)]
-    kinds += [_kind(f"output {h.name!r}", o, (1, len(h.labels))) for h, o in zip(manifest.heads, outputs, strict=True)]
-    if len(set(kinds[1:])) > 1:
-        raise EngineError(f"engine onnxruntime: outputs are of several types ({', '.join(kinds[1:])}), expected one")
-    return kinds[0] == "float32", kinds[1] == "float32"
+    check_counts("onnxruntime", manifest, len(inputs), len(outputs))
+    fed = [
+        _kind(f"input {each.name!r}", tensor, shape)
+        for each, tensor, shape in zip(manifest.inputs, inputs, manifest.input_shapes, strict=True)
+    ]
+    given = [_kind(f"output {h.name!r}", o, (1, len(h.labels))) for h, o in zip(manifest.heads, outputs, strict=True)]
+    for role, kinds in (("inputs", fed), ("outputs", given)):
+        if len(set(kinds)) > 1:
+            raise EngineError(f"engine onnxruntime: {role} are of several types ({', '.join(kinds)}), expected one")
+    return fed[0] == "float32", given[0] == "float32"
 
 
 def _kind(role: str, tensor: object, shape: tuple[int, ...]) -> str:

@@ -29,8 +29,8 @@ class Engine(Protocol):
     name: str
     version: str
 
-    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits ``[K]`` of each head, in the manifest's order, for one window ``[window, F]``.
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits ``[K]`` of each head for one window, one array an input, both in the manifest's order.
 
         Windows are independent: what an earlier one left in state tensors is cleared first.
 
@@ -73,14 +73,30 @@ def check_model(name: str, manifest: Manifest, inputs: Sequence[TensorFacts], ou
     Raises:
         EngineError: they differ; the message names what the model has and what the manifest says.
     """
-    if len(inputs) != 1 or len(outputs) != len(manifest.heads):
-        raise EngineError(
-            f"engine {name}: the model has {len(inputs)} inputs and {len(outputs)} outputs, the manifest says 1 input "
-            f"and {len(manifest.heads)} outputs ({', '.join(h.name for h in manifest.heads)}); export the model again"
-        )
-    _check_tensor(name, "input", inputs[0], manifest.input_shape, manifest.input)
+    check_counts(name, manifest, len(inputs), len(outputs))
+    for facts, each, shape in zip(inputs, manifest.inputs, manifest.input_shapes, strict=True):
+        _check_tensor(name, f"input {each.name!r}", facts, shape, each.quant)
     for facts, head in zip(outputs, manifest.heads, strict=True):
         _check_tensor(name, f"output {head.name!r}", facts, (1, len(head.labels)), head.quant)
+
+
+def check_counts(name: str, manifest: Manifest, inputs: int, outputs: int) -> None:
+    """Compare the number of a model's inputs and outputs with the manifest.
+
+    Raises:
+        EngineError: they differ.
+    """
+    if inputs != len(manifest.inputs) or outputs != len(manifest.heads):
+        raise EngineError(
+            f"engine {name}: the model has {inputs} inputs and {outputs} outputs, the manifest says "
+            f"{len(manifest.inputs)} inputs ({', '.join(i.name for i in manifest.inputs)}) and {len(manifest.heads)} "
+            f"outputs ({', '.join(h.name for h in manifest.heads)}); export the model again"
+        )
+
+
+def zero_inputs(manifest: Manifest) -> list[NDArray[np.int8]]:
+    """Return arrays that an engine can be tried with before the first window."""
+    return [np.zeros(shape[1:], np.int8) for shape in manifest.input_shapes]
 
 
 def _check_tensor(name: str, role: str, found: TensorFacts, shape: tuple[int, ...], quant: QuantParams) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.engines.protocol import check_model, facts_from_details, native_stderr_captured, refuse
+from device_sim.engines.protocol import check_model, facts_from_details, native_stderr_captured, refuse, zero_inputs
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError
 
@@ -40,20 +40,21 @@ class TfliteApiEngine:
             name, bundle.manifest, [facts_from_details(d) for d in inputs], [facts_from_details(d) for d in outputs]
         )
         self._stateful = bool(bundle.manifest.model.get("stateful", True))
-        self._input = inputs[0]["index"]
+        self._inputs = tuple(d["index"] for d in inputs)
         self._outputs = tuple(d["index"] for d in outputs)
         self._output = self._outputs[0]
         self._only_one = len(self._outputs) == 1
         with native_stderr_captured():
-            self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))  # delegates do their lazy work here
+            self.infer(*zero_inputs(bundle.manifest))  # delegates do their lazy work here
 
-    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for ``[window, F]``."""
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits of each head for one window."""
         interpreter = self._interpreter
         try:
             if self._stateful:  # a window classifier starts every window afresh
                 interpreter.reset_all_variables()
-            interpreter.set_tensor(self._input, window[None])
+            for index, array in zip(self._inputs, inputs, strict=True):
+                interpreter.set_tensor(index, array[None])
             interpreter.invoke()
             if self._only_one:
                 return (interpreter.get_tensor(self._output)[0],)

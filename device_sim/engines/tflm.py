@@ -6,12 +6,19 @@ import contextlib
 import importlib.metadata
 import re
 import struct
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.engines.protocol import TensorFacts, check_model, facts_from_details, native_stderr_captured, refuse
+from device_sim.engines.protocol import (
+    TensorFacts,
+    check_model,
+    facts_from_details,
+    native_stderr_captured,
+    refuse,
+    zero_inputs,
+)
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError
 
@@ -40,8 +47,8 @@ class TflmEngine:
         with native_stderr_captured() as log:
             try:
                 self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena)
-                inputs = [facts_from_details(self._interpreter.get_input_details(0))]
-                outputs = _outputs(self._interpreter)
+                inputs = _described(self._interpreter.get_input_details)
+                outputs = _described(self._interpreter.get_output_details)
             # struct.error and TypeError come from its pure-Python reading of damaged flatbuffers
             except (ValueError, RuntimeError, TypeError, IndexError, struct.error) as caught:
                 error = caught
@@ -49,14 +56,15 @@ class TflmEngine:
             raise refuse("tflm", MODEL, error, log)
         check_model("tflm", bundle.manifest, inputs, outputs)
         self._heads = tuple(range(len(outputs)))
-        self.infer(np.zeros(bundle.manifest.input_shape[1:], np.int8))
+        self.infer(*zero_inputs(bundle.manifest))
 
-    def infer(self, window: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for ``[window, F]``."""
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the int8 logits of each head for one window."""
         interpreter = self._interpreter
         try:
             interpreter.reset()
-            interpreter.set_input(window[None], 0)
+            for index, array in enumerate(inputs):
+                interpreter.set_input(array[None], index)
             interpreter.invoke()
             return tuple(interpreter.get_output(i)[0] for i in self._heads)
         except (ValueError, RuntimeError) as error:
@@ -81,12 +89,12 @@ class TflmEngine:
         return sizes
 
 
-def _outputs(interpreter: Any) -> list[TensorFacts]:
-    """Describe all outputs; the API has no count, it refuses the first index past the end."""
+def _described(details: Callable[[int], dict[str, object]]) -> list[TensorFacts]:
+    """Describe all inputs or outputs; the API has no count, it refuses the first index past the end."""
     found: list[TensorFacts] = []
     with contextlib.suppress(IndexError, ValueError):
         while True:
-            found.append(facts_from_details(interpreter.get_output_details(len(found))))
+            found.append(facts_from_details(details(len(found))))
     return found
 
 

@@ -39,27 +39,31 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
 
     from edgehar.datasets import load_dataset
     from edgehar.datasets.splits import select
+    from edgehar.signal import input_tensors
     from edgehar.training.baseline import baseline_files, compute_baseline
     from edgehar.training.windows import scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
-    from firmware_export.to_onnx import OUTPUT, export_onnx
+    from firmware_export.to_onnx import INPUT, OUTPUT, export_onnx
 
     config, front_end = trained.config, trained.front_end
     recordings = load_dataset(config.dataset)
-    features, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
-    chosen = np.random.default_rng(config.seed).permutation(len(features))[:CALIBRATION_WINDOWS]
+    windows, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
+    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(windows))[:CALIBRATION_WINDOWS])
     held_out = select(recordings, trained.split.test_subjects)
-    baseline = compute_baseline(trained.network, front_end, config, held_out)
+    baseline = compute_baseline(trained.network, front_end, trained.inputs, config, held_out)
     record = trained.record
     outputs = [task.name for task in config.tasks] if len(config.tasks) > 1 else [OUTPUT]
+    inputs = [each.name for each in trained.inputs] if len(trained.inputs) > 1 else [INPUT]
+    examples = [torch.zeros(1, *each.shape(config.window)) for each in trained.inputs]
     return ExportPlan(
         name=name,
-        onnx=export_onnx(trained.network, torch.zeros(1, config.window, front_end.width), outputs),
+        onnx=export_onnx(trained.network, examples, outputs, inputs),
         front_end=front_end,
+        inputs=trained.inputs,
         window=config.window,
         hop=config.hop,
         tasks=config.tasks,
-        calibration=features[np.sort(chosen)],
+        calibration=input_tensors(trained.inputs, windows[chosen]),
         held_out=[HeldOut(r, baseline.logits[r.name]) for r in held_out if r.name in baseline.logits],
         baseline=baseline_files(baseline),
         model={"name": config.model, "total_stride": record["total_stride"]},

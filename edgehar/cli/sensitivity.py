@@ -29,11 +29,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
 
 
-def held_out_windows(plan: ExportPlan, count: int) -> NDArray[np.float32]:
-    """Return at most ``count`` feature windows ``[N, window, F]``, spread evenly over the held-out recordings."""
+def held_out_windows(plan: ExportPlan, count: int) -> tuple[NDArray[np.float32], ...]:
+    """Return each input ``[N, ...]`` for at most ``count`` windows, spread evenly over the held-out recordings."""
     import numpy as np
 
-    from edgehar.signal import sliding_windows
+    from edgehar.signal import input_tensors, sliding_windows
 
     features = (plan.front_end.run(item.recording.samples) for item in plan.held_out)
     windows = [sliding_windows(x, plan.window, plan.hop) for x in features]
@@ -41,7 +41,7 @@ def held_out_windows(plan: ExportPlan, count: int) -> NDArray[np.float32]:
     chosen = set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
     starts = np.cumsum([0, *map(len, windows)])
     kept = [x[[i in chosen for i in range(start, start + len(x))]] for x, start in zip(windows, starts, strict=False)]
-    return np.concatenate(kept)
+    return input_tensors(plan.inputs, np.concatenate(kept))
 
 
 def sensitivity_table(found: Sensitivity, title: str) -> Table:

@@ -33,13 +33,13 @@ class MultiHead(nn.Module):
         self.backbone = backbone
         self.heads = nn.ModuleList(nn.Linear(last.in_features, k) for k in classes)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits of each head for features ``[N, T, F]``."""
-        embedding = self.backbone(x)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits of each head for the backbone's inputs, ``[N, T, F]`` each."""
+        embedding = self.backbone(*inputs)
         return tuple(head(embedding) for head in self.heads)
 
 
-def outputs_of(network: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+def outputs_of(network: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
     """Return the logits of each head, also of a network that has one and returns it bare."""
-    found = network(x)
+    found = network(*inputs)
     return (found,) if isinstance(found, Tensor) else tuple(found)

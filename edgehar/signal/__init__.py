@@ -7,6 +7,7 @@ multiplications, divisions and comparisons in a fixed order, which IEEE 754 roun
 from edgehar.signal.biquad import Biquad
 from edgehar.signal.difference import Difference
 from edgehar.signal.front_end import FrontEnd, FrontEndStream, default_front_end
+from edgehar.signal.network_input import NetworkInput, input_tensors
 from edgehar.signal.quantization import QuantParams
 from edgehar.signal.resample import LinearResampler, resample
 from edgehar.signal.signed_log import SignedLog, signed_log
@@ -18,9 +19,11 @@ __all__ = [
     "FrontEnd",
     "FrontEndStream",
     "LinearResampler",
+    "NetworkInput",
     "QuantParams",
     "SignedLog",
     "default_front_end",
+    "input_tensors",
     "resample",
     "signed_log",
     "sliding_windows",

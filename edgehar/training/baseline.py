@@ -19,7 +19,7 @@ from edgehar.files import write_atomic
 from edgehar.heads import UNKNOWN, HeadScores, Task, decide, score_head
 from edgehar.models.heads import outputs_of
 from edgehar.recording import Recording
-from edgehar.signal import FrontEnd, sliding_windows
+from edgehar.signal import FrontEnd, NetworkInput, input_tensors, sliding_windows
 from edgehar.training.config import TrainConfig
 from edgehar.training.metrics import Scores, score
 from edgehar.training.windows import recording_truth
@@ -75,12 +75,12 @@ def _cpu_name() -> str:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, features: F32, device: torch.device) -> tuple[F32, ...]:
-    """Return logits ``[N, K]`` of each head for features ``[N, T, F]``, in float32 without TF32."""
-    chunks = [
-        [y.cpu().numpy() for y in outputs_of(network, torch.from_numpy(np.ascontiguousarray(part)).to(device))]
-        for part in (features[i : i + BATCH] for i in range(0, len(features), BATCH))
-    ]
+def predict(network: nn.Module, inputs: Sequence[F32], device: torch.device) -> tuple[F32, ...]:
+    """Return logits ``[N, K]`` of each head for inputs ``[N, ...]``, in float32 without TF32."""
+    chunks = []
+    for start in range(0, len(inputs[0]), BATCH):
+        part = (torch.from_numpy(np.ascontiguousarray(x[start : start + BATCH])).to(device) for x in inputs)
+        chunks.append([y.cpu().numpy() for y in outputs_of(network, *part)])
     return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
 
 
@@ -109,7 +109,11 @@ def head_metrics(tasks: Sequence[Task], heads: Sequence[HeadScores]) -> dict[str
 
 
 def compute_baseline(
-    network: nn.Module, front_end: FrontEnd, config: TrainConfig, recordings: Sequence[Recording]
+    network: nn.Module,
+    front_end: FrontEnd,
+    inputs: Sequence[NetworkInput],
+    config: TrainConfig,
+    recordings: Sequence[Recording],
 ) -> Baseline:
     """Run the network in full precision over every window of ``recordings`` on the best device present."""
     device = best_device()
@@ -121,7 +125,7 @@ def compute_baseline(
         windows = sliding_windows(front_end.run(recording.samples), config.window, config.hop)
         if len(windows) == 0:
             continue
-        logits[recording.name] = predict(network, windows, device)
+        logits[recording.name] = predict(network, input_tensors(inputs, windows), device)
         truth[recording.name] = recording_truth(recording, config.tasks, config.window, config.hop)
     network.cpu()
     every_truth = [np.concatenate(parts) for parts in zip(*truth.values(), strict=True)]

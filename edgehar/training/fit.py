@@ -26,7 +26,7 @@ from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_json
 from edgehar.models import count_parameters
 from edgehar.recording import Recording
-from edgehar.signal import FrontEnd, default_front_end
+from edgehar.signal import FrontEnd, NetworkInput, default_front_end, input_tensors
 from edgehar.training.baseline import (
     best_device,
     compute_baseline,
@@ -148,22 +148,24 @@ def train(
     training = select(recordings, split.train_subjects)
     front_end = fit_front_end(config, training)
     torch.manual_seed(config.seed)
-    network = build_network(config, front_end.width)
-    batches = TrainingBatches(training, front_end, config)
+    inputs = (NetworkInput("window", tuple(range(front_end.width))),)
+    network = build_network(config, inputs)
+    batches = TrainingBatches(training, front_end, inputs, config)
     module = HarModule(network, config, len(batches) * config.epochs)
-    validation = _validation_windows(recordings, split, front_end, config)
+    validation = _validation_windows(recordings, split, front_end, inputs, config)
     write_json(out / CONFIG_FILE, config.to_dict())
     history = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
 
     network = module.averaged.module.cpu().eval()
     held_out = select(recordings, split.test_subjects)
-    baseline = compute_baseline(network, front_end, config, held_out)
+    baseline = compute_baseline(network, front_end, inputs, config, held_out)
     save_baseline(out, baseline)
     metrics: dict[str, Any] = {"test": baseline.metrics()}
     if validation is not None:
-        features, answers = validation.tensors
+        *tensors, answers = validation.tensors
         truth = [column.numpy() for column in split_truth(config.tasks, answers)]
-        first, heads = score_outputs(config.tasks, truth, predict(network, features.numpy(), torch.device("cpu")))
+        logits = predict(network, [x.numpy() for x in tensors], torch.device("cpu"))
+        first, heads = score_outputs(config.tasks, truth, logits)
         metrics["validation"] = {**first.to_dict(), **head_metrics(config.tasks, heads)}
     title = f"{config.model} on {config.dataset}, seed {config.seed}"
     draw_curves(history.rows, title, out / "learning_curves.png")
@@ -171,6 +173,7 @@ def train(
         "config": config.to_dict(),
         "split": {name: list(getattr(split, name)) for name in split.__dataclass_fields__},
         "front_end": front_end.to_dict(),
+        "inputs": [each.to_dict() for each in inputs],
         "channels": [{"name": c.name, "unit": c.unit, "frame": c.frame} for c in recordings[0].channels],
         "rate_hz": recordings[0].rate_hz,
         "data": {"source": recordings[0].source, "licence": recordings[0].licence},
@@ -221,12 +224,17 @@ def _check_checkpoint(path: Path) -> None:
 
 
 def _validation_windows(
-    recordings: Sequence[Recording], split: Split, front_end: FrontEnd, config: TrainConfig
+    recordings: Sequence[Recording],
+    split: Split,
+    front_end: FrontEnd,
+    inputs: Sequence[NetworkInput],
+    config: TrainConfig,
 ) -> TensorDataset | None:
     if not split.validation_subjects:
         return None
-    features, truth = scored_windows(select(recordings, split.validation_subjects), front_end, config)
-    return TensorDataset(torch.from_numpy(features), torch.from_numpy(truth.astype(np.int64)))
+    windows, truth = scored_windows(select(recordings, split.validation_subjects), front_end, config)
+    tensors = map(torch.from_numpy, input_tensors(inputs, windows))
+    return TensorDataset(*tensors, torch.from_numpy(truth.astype(np.int64)))
 
 
 def _fit(

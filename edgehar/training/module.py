@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import lightning.pytorch as pl
 import torch
@@ -65,18 +65,18 @@ class HarModule(pl.LightningModule):
         """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Return the loss of ``(features [B, T, F], truth [B, W])``, mixed in pairs.
+    def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
+        """Return the loss of ``(each input [B, ...], truth [B, W])``, mixed in pairs.
 
         Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
         """
-        features, truth = batch
+        *inputs, truth = batch
         share, partner = 1.0, torch.arange(len(truth), device=truth.device)
         if self.config.mixup:
             share = float(torch.distributions.Beta(self.config.mixup, self.config.mixup).sample())
             partner = torch.randperm(len(truth), device=truth.device)
-            features = share * features + (1 - share) * features[partner]
-        outputs = outputs_of(self.network, features)
+            inputs = [share * x + (1 - share) * x[partner] for x in inputs]
+        outputs = outputs_of(self.network, *inputs)
         loss: Tensor = share * self.loss(outputs, truth) + (1 - share) * self.loss(outputs, truth[partner])
         self.train_accuracy(outputs[0], (truth if share >= 0.5 else truth[partner])[:, 0])
         self.log("train_loss", loss, on_step=False, on_epoch=True)
@@ -87,10 +87,10 @@ class HarModule(pl.LightningModule):
         """Move the average towards the new weights."""
         self.averaged.update_parameters(self.network)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+    def validation_step(self, batch: Sequence[Tensor], _: int) -> None:
         """Score the averaged weights on held-out training people."""
-        features, truth = batch
-        outputs = outputs_of(self.averaged, features)
+        *inputs, truth = batch
+        outputs = outputs_of(self.averaged, *inputs)
         self.validation_accuracy(outputs[0], truth[:, 0])
         self.validation_macro_f1(outputs[0], truth[:, 0])
         self.log("validation_loss", self.loss(outputs, truth), on_epoch=True)

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
 from edgehar.models.heads import MultiHead
-from edgehar.signal import FrontEnd
+from edgehar.signal import FrontEnd, NetworkInput
 from edgehar.training.config import TrainConfig, from_mapping
 
 CONFIG_FILE = "config.json"
-RUN_SCHEMA_VERSION = 1
+RUN_SCHEMA_VERSION = 2
 MAX_RUN_JSON_BYTES = 16 * 2**20
 
 
@@ -45,6 +45,7 @@ class TrainedRun:
         config: as resolved.
         split: who was trained on, validated on, held out.
         front_end: fitted on the training people.
+        inputs: what the network gets of it.
         network: the averaged weights, in eval mode, on the CPU.
         record: the whole of ``run.json``.
     """
@@ -53,12 +54,17 @@ class TrainedRun:
     config: TrainConfig
     split: Split
     front_end: FrontEnd
+    inputs: tuple[NetworkInput, ...]
     network: nn.Module
     record: Mapping[str, Any]
 
 
-def build_network(config: TrainConfig, features: int) -> nn.Module:
+def build_network(config: TrainConfig, inputs: Sequence[NetworkInput]) -> nn.Module:
     """Return the untrained network that ``config`` describes; with several heads it returns a tuple of logits.
+
+    Args:
+        config: names model and heads.
+        inputs: what the network will be called with.
 
     Raises:
         ConfigError: unknown model or model option, a window the model cannot take, or a model that has no place for
@@ -68,7 +74,7 @@ def build_network(config: TrainConfig, features: int) -> nn.Module:
     entry = model_entry(config.model)
     options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
     try:
-        network = entry.build(options, config.window, features, logits[0])
+        network = entry.build(options, config.window, inputs[0].shape(config.window)[-1], logits[0])
     except ValueError as error:
         raise ConfigError(f"{error}; choose a longer window or other model_options") from None
     if len(logits) == 1:
@@ -127,11 +133,12 @@ def open_run(path: Path) -> TrainedRun:
         config: TrainConfig = from_mapping(TrainConfig, record["config"], str(file))
         split = Split(**{k: tuple(v) for k, v in record["split"].items()})
         front_end = FrontEnd.from_dict(record["front_end"])
-        network = build_network(config, front_end.width)
+        inputs = tuple(map(NetworkInput.from_dict, record["inputs"]))
+        network = build_network(config, inputs)
         weights = safetensors.torch.load((path / "weights.safetensors").read_bytes())
         network.load_state_dict(weights)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: damaged run folder ({type(error).__name__}: {reason}); train it again") from None
     network.eval()
-    return TrainedRun(path, config, split, front_end, network, record)
+    return TrainedRun(path, config, split, front_end, inputs, network, record)

@@ -13,7 +13,7 @@ from torch import Tensor
 from edgehar.errors import DataError
 from edgehar.heads import UNKNOWN, Task, check_names, window_truth
 from edgehar.recording import Recording
-from edgehar.signal import FrontEnd, sliding_windows, window_starts
+from edgehar.signal import FrontEnd, NetworkInput, input_tensors, sliding_windows, window_starts
 from edgehar.training.augment import augment
 from edgehar.training.config import TrainConfig
 
@@ -39,7 +39,7 @@ def scored_windows(
     """Return the windows of which some head knows the truth, in stream order.
 
     Returns:
-        Features ``[N, window, F]``, and the heads' truth side by side ``[N, sum of W]``.
+        Front-end windows ``[N, window, F]``, and the heads' truth side by side ``[N, sum of W]``.
     """
     features, truth = [], []
     for recording in recordings:
@@ -84,13 +84,20 @@ def shifting_windows(truth_at: NDArray[np.int16], starts: NDArray[np.int64], shi
 class TrainingBatches:
     """Batches of augmented, shifted windows; the same seed and epoch give the same batches on every machine.
 
-    Iterating yields ``(features [B, window, F] float32, truth [B, W] int64)``, the heads' truth side by side.
+    Iterating yields ``(each input [B, ...] float32, truth [B, W] int64)``, the heads' truth side by side.
     Windows are cut from the raw samples with the front end's memory before them, changed, and then run through the
     front end, so training sees what the device computes.
     """
 
-    def __init__(self, recordings: Sequence[Recording], front_end: FrontEnd, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        front_end: FrontEnd,
+        inputs: Sequence[NetworkInput],
+        config: TrainConfig,
+    ) -> None:
         self._front_end = front_end
+        self._inputs = inputs
         self._config = config
         self._channels = recordings[0].channels
         self._samples = np.concatenate([r.samples for r in recordings])
@@ -117,15 +124,16 @@ class TrainingBatches:
         """Batches an epoch; the odd rest is left to another epoch's shuffle."""
         return len(self._first) // self._config.batch_size
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of ``self.epoch``."""
         rng = np.random.default_rng([self._config.seed, self.epoch])
         size = self._config.batch_size
         order = rng.permutation(len(self._first))
         for batch in range(len(self)):
             chosen = order[batch * size : (batch + 1) * size]
-            features = self._front_end.run(self._raw(chosen, rng))[:, self._front_end.memory_samples :]
-            yield torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(self._truth[chosen])
+            windows = self._front_end.run(self._raw(chosen, rng))[:, self._front_end.memory_samples :]
+            tensors = input_tensors(self._inputs, windows)
+            yield *(torch.from_numpy(np.ascontiguousarray(x)) for x in tensors), torch.from_numpy(self._truth[chosen])
 
     def _raw(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         """Raw windows ``[B, memory + window, C]`` at random places within their room.

@@ -112,4 +112,4 @@ def test_tflite_micro_refuses_it_and_a_bundle_cannot_hold_it(converted: Converte
     with pytest.raises(RuntimeError):
         runtime.Interpreter.from_bytes(converted.files["model_w8.tflite"], arena_size=2**16)
     with pytest.raises(ExportError, match="float32 windows"):
-        _ = converted.input_quant
+        _ = converted.input_quants

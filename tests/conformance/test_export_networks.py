@@ -57,7 +57,7 @@ class Exported:
 
     @property
     def integers(self) -> NDArray[np.int8]:
-        return self.converted.input_quant.quantize(self.windows)
+        return self.converted.input_quants[0].quantize(self.windows)
 
 
 NETWORKS = {"cnn1d": Cnn1d, "ds_cnn": DsCnn}
@@ -176,7 +176,7 @@ def test_float_recipe_has_no_integers(exported: Exported) -> None:
     converted = convert(exported.onnx, exported.windows[:1], "float32")
     assert set(converted.files) == {"model_f32.onnx", "model_f32.tflite"}
     with pytest.raises(ExportError, match="recipe 'float32' makes no integers"):
-        _ = converted.input_quant
+        _ = converted.input_quants
 
 
 def test_a_changed_weight_is_found_and_located(exported: Exported) -> None:

@@ -63,7 +63,7 @@ def test_float_follows_torch_and_integers_follow_the_engines(name: str) -> None:
     with torch.no_grad():
         expected = module(torch.from_numpy(windows)).numpy()
     np.testing.assert_allclose(run(converted.float_graph, windows)[0], expected, rtol=1e-5, atol=1e-5)
-    integers = converted.input_quant.quantize(windows)
+    integers = converted.input_quants[0].quantize(windows)
     files = converted.files
     report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], integers)
     assert {e.engine: e.max_lsb for e in report.engines}["tflm"] == 0
@@ -76,7 +76,7 @@ def test_of_a_recurrent_network_a_share_of_many_windows_is_verified() -> None:
     torch.manual_seed(3)
     module = NETWORKS["mean"]().eval()
     converted = convert(export_onnx(module, torch.zeros(1, T, C)), windows_of(8))
-    integers = converted.input_quant.quantize(windows_of(RECURRENT_WINDOWS + 1))
+    integers = converted.input_quants[0].quantize(windows_of(RECURRENT_WINDOWS + 1))
     files = converted.files
     report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], integers)
     assert {e.windows for e in report.engines} == {RECURRENT_WINDOWS // 2 + 1}

@@ -82,9 +82,9 @@ def test_network_is_exact_and_far_finer_than_int8() -> None:
     assert inputs[0] is not None and inputs[1] is not None and inputs[0] > inputs[1] + 40  # 8 bits are 48 dB
     for recipe in ("static_wi8_ai8_percentile", "static_wi8_ai8_mse"):
         tighter = convert(onnx, windows, recipe)
-        assert tighter.input_quant.scale < narrow.input_quant.scale and "model_i8.onnx" in tighter.files
+        assert tighter.input_quants[0].scale < narrow.input_quants[0].scale and "model_i8.onnx" in tighter.files
     with pytest.raises(ExportError, match="int16 windows, a bundle's engines take int8"):
-        _ = wide.input_quant
+        _ = wide.input_quants
 
 
 def test_an_op_without_an_int16_form_is_named() -> None:

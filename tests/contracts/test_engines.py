@@ -122,7 +122,9 @@ def test_a_model_of_another_shape_is_refused(name, bundle, tmp_path):
 
 @pytest.mark.parametrize("name", TFLITE_HERE)
 def test_another_scale_or_zero_point_is_refused(name, bundle, tmp_path):
-    message = refusal(name, altered(bundle, tmp_path, input=QuantParams(0.125, 3)))
+    message = refusal(
+        name, altered(bundle, tmp_path, inputs=(replace(bundle.manifest.inputs[0], quant=QuantParams(0.125, 3)),))
+    )
     assert "scale 0.0625, zero point 3" in message
     assert "scale 0.125, zero point 3" in message
     other = {"model_i8.tflite": tflite_bytes(32, 9, QuantParams(OUTPUT.scale, OUTPUT.zero_point + 1))}

@@ -72,7 +72,7 @@ def test_exports_and_every_engine_agrees(network):
     network.eval()
     windows = x.numpy()
     converted = convert(export_onnx(network, x[:1]), windows, "static_wi8_ai8")
-    quantized = converted.input_quant.quantize(windows)
+    quantized = converted.input_quants[0].quantize(windows)
     files = converted.files
     report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], quantized)
     (outputs,) = run(converted.integers, quantized)

@@ -57,7 +57,7 @@ def converted(network):
 
 def test_exports_with_named_outputs_and_every_engine_agrees(converted):
     done, windows = converted
-    quantized = done.input_quant.quantize(windows)
+    quantized = done.input_quants[0].quantize(windows)
     verify(done.integers, done.files["model_i8.tflite"], done.files["model_i8.onnx"], quantized, kinds=KINDS)
     assert done.integers.outputs == NAMES
     assert [y.shape for y in run(done.integers, quantized)] == [(64, k) for k in CLASSES]
@@ -70,7 +70,7 @@ def test_flipped_answers_are_counted_whatever_the_kind(monkeypatch):
     network = MultiHead(MODELS["cnn1d"].build(MODELS["cnn1d"].tiny, WINDOW, FEATURES, CLASSES[0]), CLASSES)
     x = torch.randn(64, WINDOW, FEATURES)
     done = convert(export_onnx(network.eval(), x[:1], NAMES), x.numpy())
-    quantized = done.input_quant.quantize(x.numpy())
+    quantized = done.input_quants[0].quantize(x.numpy())
     expected = run(done.integers, quantized)
     zero = done.output_quants[1].zero_point
     assert zero > -128  # there is room for a no

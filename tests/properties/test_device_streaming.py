@@ -166,4 +166,4 @@ def test_ring_buffer_against_a_list(window, append_max, counts):
     assert (ring.total, ring.nbytes) == (len(rows), size)
     ring.reset()
     with pytest.raises(ValueError, match="are kept"):
-        ring.view()
+        ring.views(1, 1)

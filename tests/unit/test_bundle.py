@@ -6,7 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, QuantParams, dump_npz, load_npz, write_bundle
+from edgehar.bundle import (
+    Bundle,
+    DecisionSpec,
+    Head,
+    Manifest,
+    ModelInput,
+    QuantParams,
+    dump_npz,
+    load_npz,
+    write_bundle,
+)
 from edgehar.errors import BundleError, UsageError
 from edgehar.recording import IMU_CHANNELS
 from edgehar.signal import default_front_end
@@ -18,7 +28,7 @@ MANIFEST = Manifest(
     window=128,
     hop=64,
     front_end=default_front_end(IMU_CHANNELS),
-    input=QuantParams(0.03, 3),
+    inputs=(ModelInput("window", tuple(range(9)), quant=QuantParams(0.03, 3)),),
     heads=(Head("activity", "multiclass", ("walking", "sitting"), QuantParams(0.1, 0)),),
     decision=DecisionSpec(),
     recipe="static_wi8_ai8",
@@ -120,7 +130,11 @@ def _rewrite(bundle, change):
         (lambda d: d.update(surprise=1), "malformed"),
         (lambda d: d.pop("heads"), "malformed"),
         (lambda d: d["front_end"].update(select=[77] * 9), "select"),
-        (lambda d: d["input"].update(scale=0), "scale 0"),
+        (lambda d: d["inputs"][0]["quant"].update(scale=0), "scale 0"),
+        (lambda d: d["inputs"].clear(), "no inputs"),
+        (lambda d: d["inputs"].append(d["inputs"][0]), "inputs are called window, window"),
+        (lambda d: d["inputs"][0].update(columns=[0, 9]), r"gets columns \(0, 9\), outside 0..8"),
+        (lambda d: d["inputs"][0].update(columns=[0, 0]), "expected a name and different columns"),
         (lambda d: d["channels"].pop(), "the channels are others"),
         (lambda d: d["decision"].update(smoothing="magic"), "smoothing 'magic'"),
     ],

@@ -48,7 +48,7 @@ def test_every_variant_is_exact_on_the_device(padding: str, pool: str) -> None:
     module = network(padding=padding, pool=pool)
     windows = np.random.default_rng(0).normal(size=(40, WINDOW, FEATURES)).astype(np.float32)
     converted = convert(export_onnx(module, torch.zeros(1, WINDOW, FEATURES)), windows, "static_wi8_ai8")
-    files, quantized = converted.files, converted.input_quant.quantize(windows)
+    files, quantized = converted.files, converted.input_quants[0].quantize(windows)
     report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], quantized)
     assert {e.engine: e.max_lsb for e in report.engines if e.bound_lsb == 0} == {"litert_reference": 0, "tflm": 0}
     crops = [node.name for node in converted.float_graph.nodes if node.op == "crop1d"]

@@ -16,7 +16,7 @@ from edgehar.datasets.splits import select
 from edgehar.errors import DataError, UsageError
 from edgehar.heads import Task
 from edgehar.recording import IMU_CHANNELS
-from edgehar.signal import default_front_end, sliding_windows, window_labels, window_starts
+from edgehar.signal import NetworkInput, default_front_end, sliding_windows, window_labels, window_starts
 from edgehar.training.augment import augment, rotations, triads
 from edgehar.training.config import Augmentation, TrainConfig, load_config
 from edgehar.training.fit import make_split, train
@@ -25,6 +25,7 @@ from edgehar.training.windows import TrainingBatches, recording_truth, shifting_
 
 SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
 NO_CHANGES = Augmentation(rotation_deg=0.0, scale=0.0, shift=0)
+WHOLE_WINDOW = (NetworkInput("window", tuple(range(9))),)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_unaugmented_training_windows_are_the_streams_windows():
     recordings = select(load_dataset("hapt"), ("1",))
     front_end = default_front_end(IMU_CHANNELS)
     config = TrainConfig(augmentation=NO_CHANGES, batch_size=16)
-    batches = TrainingBatches(recordings, front_end, config)
+    batches = TrainingBatches(recordings, front_end, WHOLE_WINDOW, config)
     streamed = np.concatenate([sliding_windows(front_end.run(r.samples), 128, 64) for r in recordings])
     known = {window.tobytes() for window in streamed}
     features, labels = next(iter(batches))
@@ -138,7 +139,8 @@ def test_batches_depend_on_seed_and_epoch_alone():
     recordings = select(load_dataset("hapt"), ("1",))
 
     def make(seed):
-        return TrainingBatches(recordings, default_front_end(IMU_CHANNELS), TrainConfig(seed=seed, batch_size=16))
+        config = TrainConfig(seed=seed, batch_size=16)
+        return TrainingBatches(recordings, default_front_end(IMU_CHANNELS), WHOLE_WINDOW, config)
 
     one, same, other = make(0), make(0), make(1)
     first = next(iter(one))[0]

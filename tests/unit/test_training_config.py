@@ -5,8 +5,11 @@ import json
 import pytest
 
 from edgehar.errors import ConfigError
+from edgehar.signal import NetworkInput
 from edgehar.training.config import TrainConfig, from_mapping, load_config
 from edgehar.training.run_folder import build_network
+
+INPUTS = (NetworkInput("window", tuple(range(9))),)
 
 
 def test_file_then_given_then_set(tmp_path):
@@ -97,8 +100,8 @@ def test_files_that_are_no_toml(tmp_path):
 
 def test_unknown_models_and_options_are_named():
     with pytest.raises(ConfigError, match="did you mean 'ds_cnn'"):
-        build_network(TrainConfig(model="dscnn"), 9)
+        build_network(TrainConfig(model="dscnn"), INPUTS)
     with pytest.raises(ConfigError, match="unknown key 'widht'"):
-        build_network(TrainConfig(model_options={"widht": 3}), 9)
+        build_network(TrainConfig(model_options={"widht": 3}), INPUTS)
     with pytest.raises(ConfigError, match="early_stop_patience needs"):
         TrainConfig(early_stop_patience=3, validation_subjects=0)

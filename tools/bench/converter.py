@@ -49,7 +49,7 @@ def main() -> None:
     ours = convert(plan.onnx, plan.calibration).files["model_i8.tflite"]
     rows = {"edgehar": (time.perf_counter() - begin, ours)}
     begin = time.perf_counter()
-    theirs = _litert_torch(trained.network, plan.calibration)
+    theirs = _litert_torch(trained.network, plan.calibration[0])
     rows["litert-torch + ai-edge-quantizer"] = (time.perf_counter() - begin, theirs)
 
     results = []

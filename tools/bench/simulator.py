@@ -56,12 +56,13 @@ def measure(bundle: Bundle, repeats: int) -> dict[str, float]:
     recordings, _ = choose_recordings(bundle, [], [])
     windows = []
     for recording in recordings:
-        features = manifest.input.quantize(manifest.front_end.run(recording.samples))
-        windows += [np.ascontiguousarray(w)[None] for w in sliding_windows(features, manifest.window, manifest.hop)]
+        series = sliding_windows(manifest.front_end.run(recording.samples), manifest.window, manifest.hop)
+        tensors = [each.quant.quantize(each.tensor(series)) for each in manifest.inputs]
+        windows += [[np.ascontiguousarray(x)[None] for x in window] for window in zip(*tensors, strict=True)]
     with native_stderr_captured():
         interpreter = Interpreter(model_content=bundle.read("model_i8.tflite"), num_threads=1)
         interpreter.allocate_tensors()
-    at_input = interpreter.get_input_details()[0]["index"]
+    at_inputs = [details["index"] for details in interpreter.get_input_details()]
     at_output = interpreter.get_output_details()[0]["index"]
     first = recordings[0].samples
     telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz)
@@ -70,7 +71,8 @@ def measure(bundle: Bundle, repeats: int) -> dict[str, float]:
     def bare() -> np.ndarray:
         outputs = []
         for window in windows:
-            interpreter.set_tensor(at_input, window)
+            for index, array in zip(at_inputs, window, strict=True):
+                interpreter.set_tensor(index, array)
             interpreter.invoke()
             outputs.append(interpreter.get_tensor(at_output))
         return np.concatenate(outputs)
