@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
 from device_sim.engines.protocol import Engine
-from device_sim.feeds import WindowFeed
+from device_sim.feeds import feed_of
 from device_sim.results import Event
 from device_sim.telemetry import Telemetry, clock_ns
 from edgehar.bundle import Bundle
@@ -78,7 +78,7 @@ class Device:
         self._block_windows = max(1, BLOCK_ROWS // self._hop)
         self._fifo = np.zeros((fifo_rows, self._width), np.float32)
         self._append_max = max(fifo_rows, self._block_windows * self._hop)
-        self._feeds = tuple(WindowFeed(each, self._window, self._append_max) for each in manifest.inputs)
+        self._feeds = tuple(feed_of(each, self._window, self._append_max) for each in manifest.inputs)
         self._good = np.zeros(self._width, np.float32)
         self.reset()
 
@@ -226,8 +226,9 @@ class Device:
         self._features(raw)
         outputs = [np.empty((windows, count), np.int8) for count in self._logits]
         infer = self.engine.infer
+        tensors = self._tensors(windows)
         stamps = [clock_ns()]
-        for i, inputs in enumerate(self._tensors(windows)):
+        for i, inputs in enumerate(tensors):
             said = infer(*inputs)
             for head, rows in enumerate(outputs):
                 rows[i] = said[head]

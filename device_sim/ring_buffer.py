@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,14 +19,15 @@ class RingBuffer:
         window: rows of a view.
         width: columns F.
         append_max: most rows in one append.
+        dtype: of the numbers.
     """
 
-    def __init__(self, window: int, width: int, append_max: int) -> None:
+    def __init__(self, window: int, width: int, append_max: int, dtype: type[np.generic] = np.int8) -> None:
         if window < 1 or width < 1 or append_max < 1:
             raise ValueError(f"window {window}, width {width}, append_max {append_max}: expected at least 1 each")
         self.window = window
         self.append_max = append_max
-        self._rows = np.zeros((window + max(window, 2 * append_max), width), np.int8)
+        self._rows = np.zeros((window + max(window, 2 * append_max), width), dtype)
         self._end = 0
         self.total = 0
 
@@ -38,7 +41,7 @@ class RingBuffer:
         self._end = 0
         self.total = 0
 
-    def append(self, rows: NDArray[np.int8]) -> None:
+    def append(self, rows: NDArray[Any]) -> None:
         """Add ``rows`` ``[N, F]``, N up to ``append_max``."""
         count = len(rows)
         if count > self.append_max:
@@ -53,7 +56,7 @@ class RingBuffer:
         self._end = end
         self.total += count
 
-    def views(self, count: int, hop: int) -> list[NDArray[np.int8]]:
+    def views(self, count: int, hop: int) -> list[NDArray[Any]]:
         """Return ``count >= 1`` windows ``[window, F]``, ``hop`` rows apart, up to the newest; valid until an append.
 
         Raises:

@@ -144,7 +144,7 @@ class Manifest:
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """What the interpreter is fed, one shape an input: ``(1, window, columns)``."""
+        """What the interpreter is fed, one shape an input: ``(1, window, columns)`` or ``(1, features)``."""
         return tuple((1, *each.shape(self.window)) for each in self.inputs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -214,6 +214,8 @@ class Manifest:
         for each in self.inputs:
             if not all(isinstance(i, int) and 0 <= i < width for i in each.columns):
                 problems.append(f"input {each.name!r} gets columns {each.columns}, outside 0..{width - 1}")
+            if each.features is not None and each.features.window != self.window:
+                problems.append(f"input {each.name!r} has features of {each.features.window} samples")
         return problems
 
     def _head_problems(self) -> list[str]:

@@ -75,9 +75,14 @@ such a window still gets one of the labels above. Not a medical device.
 
 
 def _inputs(manifest: Manifest) -> str:
-    """One row an input: the columns it gets."""
+    """One row an input: the columns it gets, and what of them."""
     names = manifest.front_end.names
-    rows = [(each.name, ", ".join(names[i] for i in each.columns)) for each in manifest.inputs]
+    rows = []
+    for each in manifest.inputs:
+        columns = ", ".join(names[i] for i in each.columns)
+        features = each.features
+        of = "" if features is None else f"{features.width} features ({', '.join(features.families)}) of "
+        rows.append((each.name, of + columns))
     return "\n".join(f"| input {name} | {columns} |" for name, columns in rows)
 
 

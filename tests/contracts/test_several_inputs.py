@@ -1,4 +1,6 @@
-"""A network with an input a sensor: each has its own int8 scale, in every file, engine, and on the device."""
+"""A network with an input a sensor and one of window features: each has its own int8 scale, in every file, engine,
+and on the device.
+"""
 
 from dataclasses import replace
 
@@ -15,6 +17,7 @@ from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle, Head, ModelInput, dump_npz
 from edgehar.errors import EngineError, UsageError
 from edgehar.signal import NetworkInput, input_tensors, sliding_windows
+from edgehar.signal.features import default_window_features
 from firmware_export.convert import convert
 from firmware_export.reference import run
 from firmware_export.sensitivity import layer_sensitivity
@@ -23,26 +26,28 @@ from firmware_export.verify import verify
 from firmware_export.verify_hybrid import verify_hybrid
 
 HERE = [name for name in ENGINES if name != "tflite_runtime"]
-INPUTS = (NetworkInput("gyro", (8, 6, 7)), NetworkInput("acc", (0, 1, 2, 3, 4, 5)))  # in no order of the front end's
+GYRO, ACC = NetworkInput("gyro", (8, 6, 7)), NetworkInput("acc", (0, 1, 2, 3, 4, 5))  # in no order of the front end's
 
 
 class Net(torch.nn.Module):
-    """A convolution a sensor, joined before the last layer; the gyro's numbers are a hundred times the acc's."""
+    """A convolution a sensor and a layer on the features, joined; the gyro's numbers are a hundred times the acc's."""
 
-    def __init__(self):
+    def __init__(self, features):
         super().__init__()
+        self.features = torch.nn.Linear(features, 3)
         self.gyro, self.acc = torch.nn.Conv1d(3, 4, 5, 2), torch.nn.Conv1d(6, 5, 3, 2)
-        self.head = torch.nn.Linear(9, len(LABELS))
+        self.head = torch.nn.Linear(12, len(LABELS))
 
-    def forward(self, gyro, acc):
+    def forward(self, gyro, acc, features):
         parts = [self.gyro(gyro.transpose(1, 2) / 100).relu(), self.acc(acc.transpose(1, 2)).relu()]
-        return self.head(torch.cat([part.mean(dim=2) for part in parts], dim=1))
+        summed = self.features(features).relu()
+        return self.head(torch.cat([*(part.mean(dim=2) for part in parts), summed], dim=1))
 
 
 @pytest.fixture(scope="module")
-def network():
+def network(inputs):
     torch.manual_seed(0)
-    return Net().eval()
+    return Net(inputs[2].features.width).eval()
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +58,28 @@ def tiny(tmp_path_factory):
     return replace(bundle, manifest=replace(bundle.manifest, front_end=replace(front_end, inv_std=louder)))
 
 
-def tensors_of(manifest, samples):
-    return input_tensors(INPUTS, sliding_windows(manifest.front_end.run(samples), manifest.window, manifest.hop))
+def columns_of(manifest, samples):
+    return sliding_windows(manifest.front_end.run(samples), manifest.window, manifest.hop)
 
 
 @pytest.fixture(scope="module")
-def onnx(network):
-    example = [torch.zeros(1, 32, 3), torch.zeros(1, 32, 6)]
-    return export_onnx(network, example, inputs=[each.name for each in INPUTS])
+def inputs(tiny):
+    """The third gets features of the last three columns, in another order."""
+    columns = (8, 7, 6)
+    windows = columns_of(tiny.manifest, synthetic_recording(4000, seed=4).samples)[..., columns]
+    features = default_window_features([tiny.manifest.front_end.names[i] for i in columns], 32).fitted(windows)
+    return GYRO, ACC, NetworkInput("features", columns, features)
 
 
 @pytest.fixture(scope="module")
-def windows(tiny):
-    return tensors_of(tiny.manifest, synthetic_recording(4000, seed=3).samples)
+def onnx(network, inputs):
+    example = [torch.zeros(1, *each.shape(32)) for each in inputs]
+    return export_onnx(network, example, inputs=[each.name for each in inputs])
+
+
+@pytest.fixture(scope="module")
+def windows(tiny, inputs):
+    return input_tensors(inputs, columns_of(tiny.manifest, synthetic_recording(4000, seed=3).samples))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +88,12 @@ def converted(onnx, windows):
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny, converted, tmp_path_factory):
+def bundle(tiny, inputs, converted, tmp_path_factory):
     """The tiny bundle with this network in it."""
     golden = tiny.arrays("golden.npz")
-    fed = tensors_of(tiny.manifest, golden["stream_samples"])
+    fed = input_tensors(inputs, columns_of(tiny.manifest, golden["stream_samples"]))
     quantized = [quant.quantize(x) for quant, x in zip(converted.input_quants, fed, strict=True)]
-    golden |= {"stream_windows": quantized[0], "stream_windows_1": quantized[1]}
+    golden |= dict(zip(("stream_windows", "stream_windows_1", "stream_windows_2"), quantized, strict=True))
     golden["stream_outputs"] = run(converted.integers, quantized)[0]
     golden["stream_logits"] = run(converted.float_graph, fed)[0]
     baseline = {"logits/made": golden["stream_logits"], "labels/made": golden["stream_logits"].argmax(axis=1)}
@@ -90,13 +104,13 @@ def bundle(tiny, converted, tmp_path_factory):
         tmp_path_factory.mktemp("two"),
         files,
         front_end=tiny.manifest.front_end,
-        inputs=tuple(ModelInput(**vars(i), quant=q) for i, q in zip(INPUTS, converted.input_quants, strict=True)),
+        inputs=tuple(ModelInput(**vars(i), quant=q) for i, q in zip(inputs, converted.input_quants, strict=True)),
         heads=(Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
     )
 
 
 def test_each_input_has_its_own_scale_and_all_engines_agree(network, converted, windows):
-    gyro, acc = converted.input_quants
+    gyro, acc, _ = converted.input_quants
     assert gyro.scale > 20 * acc.scale
     quantized = [quant.quantize(x) for quant, x in zip(converted.input_quants, windows, strict=True)]
     files = converted.files
@@ -110,7 +124,7 @@ def test_each_input_has_its_own_scale_and_all_engines_agree(network, converted, 
 
 def test_sensitivity_has_a_row_an_input(converted, windows):
     found = layer_sensitivity(converted.float_graph, converted.integers, windows)
-    assert {layer.name for layer in found.layers if layer.op == "input"} == {"gyro", "acc"}
+    assert {layer.name for layer in found.layers if layer.op == "input"} == {"gyro", "acc", "features"}
 
 
 def test_int8_weights_alone(onnx, windows):
@@ -119,13 +133,13 @@ def test_int8_weights_alone(onnx, windows):
 
 
 def test_wrong_windows_are_refused(onnx, windows):
-    gyro, acc = windows
-    with pytest.raises(UsageError, match="windows for 1 inputs, the graph has 2: gyro, acc"):
+    gyro, acc, features = windows
+    with pytest.raises(UsageError, match="windows for 1 inputs, the graph has 3: gyro, acc, features"):
         convert(onnx, gyro)
     with pytest.raises(UsageError, match="input 'gyro' takes"):
-        convert(onnx, (acc, gyro))
+        convert(onnx, (acc, gyro, features))
     with pytest.raises(UsageError, match="the same for every input"):
-        convert(onnx, (gyro, acc[1:]))
+        convert(onnx, (gyro, acc[1:], features))
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -144,11 +158,19 @@ def test_the_device_feeds_every_input(name, bundle):
     assert device.memory_bytes["ring_buffer_bytes"] > 32 * 9
 
 
-def test_a_changed_second_input_is_found(bundle, tmp_path):
+def test_a_changed_further_input_is_found(bundle, tmp_path):
     golden = bundle.arrays("golden.npz")
-    golden["stream_windows_1"][3, 4, 5] ^= 1
-    changed = altered(bundle, tmp_path, {"golden.npz": dump_npz(**golden)})
-    assert not check_golden(changed, "litert", golden["stream_outputs"]).features_equal
+    for name, place in (("stream_windows_1", (3, 4, 5)), ("stream_windows_2", (3, 4))):
+        golden[name][place] ^= 1
+        changed = altered(bundle, tmp_path, {"golden.npz": dump_npz(**golden)})
+        assert not check_golden(changed, "litert", golden["stream_outputs"]).features_equal
+        golden[name][place] ^= 1
+
+
+def test_absurd_samples_saturate(bundle):
+    samples = np.array(bundle.arrays("golden.npz")["stream_samples"])
+    samples[100:120] = 3e38
+    assert len(Device(bundle, open_engine("litert", bundle)).run(samples)) == (len(samples) - 32) // 16 + 1
 
 
 def test_ten_seconds_are_simulated(bundle):
@@ -159,12 +181,12 @@ def test_ten_seconds_are_simulated(bundle):
 @pytest.mark.parametrize("name", HERE)
 def test_inputs_that_the_manifest_does_not_have_are_refused(name, bundle, tmp_path):
     inputs = bundle.manifest.inputs
-    with pytest.raises(EngineError, match=r"the model has 2 inputs .* says 1 inputs \(gyro\)"):
+    with pytest.raises(EngineError, match=r"the model has 3 inputs .* says 1 inputs \(gyro\)"):
         open_engine(name, altered(bundle, tmp_path, inputs=inputs[:1]))
     with pytest.raises(EngineError, match=r"\[1, 32, 3\]"):
-        open_engine(name, altered(bundle, tmp_path, inputs=inputs[::-1]))
+        open_engine(name, altered(bundle, tmp_path, inputs=(*inputs[1::-1], inputs[2])))
 
 
 def test_the_manifest_keeps_them(bundle):
     assert Bundle.open(bundle.path).manifest.inputs == bundle.manifest.inputs
-    assert bundle.manifest.input_shapes == ((1, 32, 3), (1, 32, 6))
+    assert bundle.manifest.input_shapes == ((1, 32, 3), (1, 32, 6), (1, bundle.manifest.inputs[2].features.width))

@@ -20,6 +20,7 @@ from edgehar.bundle import (
 from edgehar.errors import BundleError, UsageError
 from edgehar.recording import IMU_CHANNELS
 from edgehar.signal import default_front_end
+from edgehar.signal.features import default_window_features
 
 MANIFEST = Manifest(
     name="test",
@@ -36,6 +37,7 @@ MANIFEST = Manifest(
     provenance={"seed": 0},
     licence={"data": "CC BY 4.0"},
 )
+FEATURES_OF_64 = default_window_features(MANIFEST.front_end.names, 64).to_dict()
 FILES = {
     "model_i8.tflite": bytes(range(256)) * 4,
     "golden.npz": dump_npz(x=np.arange(4)),
@@ -135,6 +137,12 @@ def _rewrite(bundle, change):
         (lambda d: d["inputs"].append(d["inputs"][0]), "inputs are called window, window"),
         (lambda d: d["inputs"][0].update(columns=[0, 9]), r"gets columns \(0, 9\), outside 0..8"),
         (lambda d: d["inputs"][0].update(columns=[0, 0]), "expected a name and different columns"),
+        (lambda d: d["inputs"][0].update(features={"window": 64}), "malformed"),
+        (lambda d: d["inputs"][0].update(features=FEATURES_OF_64), "has features of 64 samples"),
+        (
+            lambda d: d["inputs"][0].update(features=FEATURES_OF_64, columns=[0]),
+            "gets 1 columns, its features are of 9",
+        ),
         (lambda d: d["channels"].pop(), "the channels are others"),
         (lambda d: d["decision"].update(smoothing="magic"), "smoothing 'magic'"),
     ],
