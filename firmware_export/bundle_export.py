@@ -115,7 +115,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     say("converting")
     begin = time.perf_counter()
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
-    windows = [_device_tensors(plan, item.recording, converted.input_quants) for item in plan.held_out]
+    windows = [device_tensors(plan, item.recording, converted.input_quants) for item in plan.held_out]
     every_window = tuple(map(np.concatenate, zip(*windows, strict=True)))
     count = len(every_window[0])
     say(f"verifying {-(-count // verified_every(converted.integers, count)):,} held-out windows on five engines")
@@ -187,7 +187,7 @@ def _windows(plan: ExportPlan, recording: Recording) -> NDArray[np.float32]:
     return sliding_windows(plan.front_end.run(recording.samples), plan.window, plan.hop)
 
 
-def _device_tensors(
+def device_tensors(
     plan: ExportPlan, recording: Recording, quants: Sequence[QuantParams]
 ) -> tuple[NDArray[np.int8], ...]:
     """Each input for all windows of a recording as the device would hold it, ``[N, window, C]`` int8."""
@@ -260,7 +260,7 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     length = plan.window + (GOLDEN_WINDOWS - 1) * plan.hop
     item, start = max(_stretches(plan, length), key=lambda place: _activities(plan, place[0], place[1], length))
     stretch = item.recording.cut(start, start + length)
-    quantized = _device_tensors(plan, stretch, converted.input_quants)
+    quantized = device_tensors(plan, stretch, converted.input_quants)
     meta: dict[str, Any] = {"recording": item.recording.name, "subject": item.recording.subject, "start_sample": start}
     meta["dataset"] = plan.provenance["data"]["dataset"]
     integers = run(converted.integers, quantized)

@@ -18,11 +18,11 @@ from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import k_fold_by_subject, with_validation
 from edgehar.files import write_json
 from edgehar.heads import window_truth
-from edgehar.signal import sliding_windows
 from edgehar.training.config import load_config
 from edgehar.training.fit import train
 from edgehar.training.metrics import score
 from edgehar.training.run_folder import open_run
+from firmware_export.bundle_export import device_tensors
 from firmware_export.convert import convert
 from firmware_export.reference import run
 
@@ -77,8 +77,7 @@ def _scored_run(folder: Path, dataset: str, seed: int, split) -> dict:
             r = item.recording
             truth.append(window_truth(plan.tasks[0], r.labels, r.label_names, plan.window, plan.hop)[:, 0])
             f32.append(_softmax(item.baseline_logits[0]))
-            features = converted.input_quant.quantize(plan.front_end.run(r.samples))
-            integers = run(converted.integers, sliding_windows(features, plan.window, plan.hop))[0]
+            integers = run(converted.integers, device_tensors(plan, r, converted.input_quants))[0]
             i8.append(_softmax(converted.output_quants[0].scale * integers.astype(np.float64)))
         arrays = {"truth": np.concatenate(truth), "f32": np.concatenate(f32), "i8": np.concatenate(i8)}
         np.savez(file, **arrays, cost=[converted.parameters, converted.macs])
