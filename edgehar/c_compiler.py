@@ -1,6 +1,6 @@
-"""A C compiler on this computer, and shared libraries made with it. Standard library only.
+"""A C compiler on this computer, and shared libraries or images made with it. Standard library only.
 
-Libraries are kept by the hash of everything that made them, in ``EDGEHAR_CACHE``, else ``$XDG_CACHE_HOME/edgehar``,
+What was built is kept by the hash of everything that made them, in ``EDGEHAR_CACHE``, else ``$XDG_CACHE_HOME/edgehar``,
 else ``~/.cache/edgehar``.
 """
 
@@ -53,13 +53,14 @@ def find_compiler() -> Compiler | None:
     path = shutil.which("cc")
     candidates += [(path,) if path else None, zig()]
     for command in candidates:
-        version = _version(command) if command else None
+        version = compiler_version(command) if command else None
         if command and version:
             return Compiler(command, version)
     return None
 
 
-def _version(command: Sequence[str]) -> str | None:
+def compiler_version(command: Sequence[str]) -> str | None:
+    """Return what a compiler says of its version, None where it does not run."""
     try:
         done = subprocess.run([*command, "-dumpversion"], capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -76,12 +77,18 @@ def cache_folder() -> Path:
 
 
 def shared_library(compiler: Compiler, files: Mapping[str, bytes], flags: Sequence[str] = FLAGS) -> Path:
-    """Return the shared library of these C files, built now or found in the cache.
+    """Return the shared library of these C files. Arguments and errors as of :func:`linked`."""
+    return linked(compiler, files, flags, ".so")
+
+
+def linked(compiler: Compiler, files: Mapping[str, bytes], flags: Sequence[str], suffix: str) -> Path:
+    """Return what these C files link to, built now or found in the cache.
 
     Args:
         compiler: builds it.
         files: contents by path; those ending in ``.c`` are compiled, all lie beside each other for ``#include``.
-        flags: of the compiler and linker.
+        flags: of the compiler and linker, which run in the folder of the files.
+        suffix: of the result's name.
 
     Raises:
         EngineError: the compiler refuses the files (its first error is in the message), or the cache cannot be
@@ -89,7 +96,7 @@ def shared_library(compiler: Compiler, files: Mapping[str, bytes], flags: Sequen
     """
     parts = [*compiler.command, compiler.version, *flags]
     parts += [f"{name}:{sha256_bytes(data)}" for name, data in sorted(files.items())]
-    kept = cache_folder() / f"{sha256_bytes(chr(10).join(parts).encode())}.so"
+    kept = cache_folder() / f"{sha256_bytes(chr(10).join(parts).encode())}{suffix}"
     if kept.is_file():
         return kept
     try:
@@ -111,7 +118,7 @@ def _build(compiler: Compiler, files: Mapping[str, bytes], flags: Sequence[str],
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     sources = [name for name in files if name.endswith(".c")]
-    command = [*compiler.command, *flags, *sources, "-o", "library.so"]
+    command = [*compiler.command, *flags, *sources, "-o", "built"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -120,4 +127,4 @@ def _build(compiler: Compiler, files: Mapping[str, bytes], flags: Sequence[str],
         lines = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
         first = " ".join((lines or done.stderr.splitlines() or ["no message"])[0].split())[:300]
         raise EngineError(f"{compiler.command[0]} {compiler.version} refuses the C sources: {first}")
-    return folder / "library.so"
+    return folder / "built"

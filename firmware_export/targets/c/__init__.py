@@ -5,7 +5,7 @@ No runtime, no allocation, no global that changes; what a kernel computes equals
 
 from __future__ import annotations
 
-from firmware_export.targets.c.network import Network, write_network
+from firmware_export.targets.c.network import LayerFunction, Network, write_network
 from firmware_export.targets.c.ops import EMITTERS
 
-__all__ = ["EMITTERS", "Network", "write_network"]
+__all__ = ["EMITTERS", "LayerFunction", "Network", "write_network"]

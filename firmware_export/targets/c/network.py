@@ -25,6 +25,16 @@ INDENT = "    "
 
 
 @dataclass(frozen=True)
+class LayerFunction:
+    """The C function of one layer, as a profiler finds it in the symbols of an image."""
+
+    function: str
+    name: str
+    op: str
+    macs: int
+
+
+@dataclass(frozen=True)
 class Network:
     """A network in C.
 
@@ -32,11 +42,18 @@ class Network:
         files: contents by name.
         arena_bytes: of working memory, the caller's.
         weight_bytes: of constants.
+        name: of the files, and what every public C name begins with.
+        input_bytes, output_bytes: of each parameter of ``{name}_run``, in order.
+        layers: in running order; a layer that only renames bytes has no function.
     """
 
     files: Mapping[str, bytes]
     arena_bytes: int
     weight_bytes: int
+    name: str
+    input_bytes: tuple[int, ...]
+    output_bytes: tuple[int, ...]
+    layers: tuple[LayerFunction, ...]
 
 
 def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar") -> Network:
@@ -78,7 +95,19 @@ def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar"
         **{header: _runtime(header) for header in headers},
         **tables,
     }
-    return Network(files, arena_bytes, weight_bytes)
+    return Network(
+        files,
+        arena_bytes,
+        weight_bytes,
+        name,
+        tuple(_size(graph.values[i]) for i in graph.inputs),
+        tuple(_size(graph.values[o]) for o in graph.outputs),
+        tuple(
+            LayerFunction(layer.prefix, layer.node.name, layer.node.op, node_macs(graph, layer.node))
+            for layer in every
+            if layer.node.name in kernels
+        ),
+    )
 
 
 def _kernel(layer: Layer) -> Kernel:
@@ -104,7 +133,7 @@ def _function(layer: Layer, kernel: Kernel) -> str:
     title = f"{layer.node.name}: {layer.node.op}, {of_shape(sources)} to {of_shape(layer.outputs[:1])}"
     return f"""{constants}
 /* {comment(title)} */
-static void {layer.prefix}({", ".join(parameters)})
+HAR_LAYER static void {layer.prefix}({", ".join(parameters)})
 {{
 {textwrap.indent(kernel.body, INDENT)}
 }}

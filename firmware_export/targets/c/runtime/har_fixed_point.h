@@ -8,6 +8,13 @@
 
 #include <stdint.h>
 
+/* A layer stays a function of its own: the profiler tells layers apart, and the stack holds one frame at a time. */
+#ifdef __GNUC__
+#define HAR_LAYER __attribute__((noinline))
+#else
+#define HAR_LAYER
+#endif
+
 /* a * multiplier / 2^31 to nearest, halves upward. */
 static inline int32_t har_high_multiply(int32_t a, int32_t multiplier)
 {

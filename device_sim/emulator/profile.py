@@ -1,0 +1,234 @@
+"""A network in C on an emulated core: its outputs, and what every layer costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.emulator.cores import Core
+from device_sim.emulator.machine import Machine
+from device_sim.emulator.meter import Meter
+from device_sim.emulator.toolchain import build_image
+
+STEP = "image_step"
+Int8 = NDArray[np.int8]
+
+
+class LayerFunction(Protocol):
+    """The C function of one layer."""
+
+    @property
+    def function(self) -> str:
+        """Its symbol."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        ...
+
+    @property
+    def op(self) -> str:
+        """What it computes."""
+        ...
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a window."""
+        ...
+
+
+class NetworkSources(Protocol):
+    """A network in C, as ``firmware_export.targets.c`` writes it."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Contents by name."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What every public C name begins with: ``{name}.h``, ``{name}_arena``, ``{name}_run``."""
+        ...
+
+    @property
+    def input_bytes(self) -> tuple[int, ...]:
+        """Of each input."""
+        ...
+
+    @property
+    def output_bytes(self) -> tuple[int, ...]:
+        """Of each output."""
+        ...
+
+    @property
+    def layers(self) -> Sequence[LayerFunction]:
+        """In running order."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One layer, per window: ``instructions`` and ``cycles`` with everything it calls."""
+
+    name: str
+    op: str
+    macs: int
+    instructions: int
+    cycles: int
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """A network on a core, per window.
+
+    Attributes:
+        core: key of ``CORES``.
+        windows: how many were run; figures are means over them, rounded.
+        instructions: executed, those among them that their condition skips.
+        worst_instructions, worst_cycles: of the slowest window.
+        cycles: modelled, memory answering at once.
+        flash_bytes: start-up code, network and its constants.
+        ram_bytes: arena, inputs and outputs.
+        stack_bytes: deepest use.
+        layers: in running order; what is left of ``instructions`` calls them.
+        outputs: of each output ``[N, bytes]`` int8.
+    """
+
+    core: str
+    windows: int
+    instructions: int
+    worst_instructions: int
+    cycles: int
+    worst_cycles: int
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    layers: tuple[LayerProfile, ...]
+    outputs: tuple[Int8, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a window."""
+        return sum(layer.macs for layer in self.layers)
+
+
+class NetworkMachine:
+    """A network's image on a core, run window by window.
+
+    Args:
+        network: what to build.
+        core: where to run it.
+        compiler, optimise: see :func:`device_sim.emulator.toolchain.build_image`.
+    """
+
+    def __init__(
+        self, network: NetworkSources, core: Core, compiler: str = "zig", optimise: Sequence[str] = ()
+    ) -> None:
+        self._network = network
+        files = {**network.files, "image_main.c": _main(network)}
+        image = build_image(core, files, [STEP], compiler, optimise)
+        self.machine = Machine(image, core, {layer.function: layer.function for layer in network.layers})
+        self.meter = Meter(self.machine)
+
+    def infer(self, *inputs: Int8) -> tuple[Int8, ...]:
+        """Return each output of one window as bytes.
+
+        Raises:
+            EngineError: the image faulted.
+        """
+        for index, (array, size) in enumerate(zip(inputs, self._network.input_bytes, strict=True)):
+            if array.dtype != np.int8 or array.size != size:
+                raise ValueError(f"input {index} is {array.dtype}{list(array.shape)}, expected {size} of int8")
+            self.machine.write(f"image_in{index}", array.tobytes())
+        self.machine.call(STEP)
+        return tuple(
+            np.frombuffer(self.machine.read(f"image_out{index}", size), np.int8)
+            for index, size in enumerate(self._network.output_bytes)
+        )
+
+
+def profile_network(
+    network: NetworkSources,
+    windows: Int8 | Sequence[Int8],
+    core: Core,
+    compiler: str = "zig",
+    optimise: Sequence[str] = (),
+) -> Profile:
+    """Run a network over windows on an emulated core.
+
+    Args:
+        network: in C.
+        windows: ``[N, ...]`` int8 of each input; bare where there is one input.
+        core: of ``CORES``.
+        compiler: ``zig`` or ``gcc``.
+        optimise: compiler flags that replace the usual ones, e.g. ``("-Os",)``.
+
+    Raises:
+        MissingExtraError: compiler, emulator or disassembler are not installed.
+        EngineError: the compiler refuses the sources, or the image faulted.
+    """
+    given = [windows] if isinstance(windows, np.ndarray) else list(windows)
+    running = NetworkMachine(network, core, compiler, optimise)
+    outputs, instructions, cycles = [], [running.meter.instructions()], [running.meter.cycles()]
+    for window in zip(*given, strict=True):
+        outputs.append(running.infer(*window))
+        instructions.append(running.meter.instructions())
+        cycles.append(running.meter.cycles())
+    if not outputs:
+        raise ValueError("no windows, expected at least one")
+    count = len(outputs)
+    rows = {name: row for row, name in enumerate(running.machine.regions)}
+    return Profile(
+        core=core.name,
+        windows=count,
+        instructions=_mean(instructions[-1].sum(), count),
+        worst_instructions=_worst(instructions),
+        cycles=_mean(cycles[-1].sum(), count),
+        worst_cycles=_worst(cycles),
+        flash_bytes=running.machine.image.flash_bytes,
+        ram_bytes=running.machine.image.ram_bytes,
+        stack_bytes=running.machine.stack_bytes,
+        layers=tuple(
+            LayerProfile(
+                layer.name,
+                layer.op,
+                layer.macs,
+                _mean(instructions[-1][rows[layer.function]], count),
+                _mean(cycles[-1][rows[layer.function]], count),
+            )
+            for layer in network.layers
+        ),
+        outputs=tuple(np.stack(arrays) for arrays in zip(*outputs, strict=True)),
+    )
+
+
+def _mean(total: np.int64, count: int) -> int:
+    return round(int(total) / count)
+
+
+def _worst(sums: Sequence[NDArray[np.int64]]) -> int:
+    """The largest step of a running sum over all regions."""
+    return int(np.diff([s.sum() for s in sums]).max())
+
+
+def _main(network: NetworkSources) -> bytes:
+    """One run of the network over its own buffers, as firmware would hold them."""
+    inputs = [(f"image_in{i}", size) for i, size in enumerate(network.input_bytes)]
+    outputs = [(f"image_out{i}", size) for i, size in enumerate(network.output_bytes)]
+    buffers = "\n".join(f"int8_t {name}[{size}] __attribute__((aligned(8)));" for name, size in (*inputs, *outputs))
+    arguments = ", ".join(["&arena", *(name for name, _ in (*inputs, *outputs))])
+    return f"""#include "{network.name}.h"
+
+static {network.name}_arena arena;
+{buffers}
+
+void {STEP}(void)
+{{
+    {network.name}_run({arguments});
+}}
+""".encode()
