@@ -7,6 +7,7 @@ multiplications, divisions and comparisons in a fixed order, which IEEE 754 roun
 from edgehar.signal.biquad import Biquad
 from edgehar.signal.difference import Difference
 from edgehar.signal.front_end import FrontEnd, FrontEndStream, default_front_end
+from edgehar.signal.input_choice import InputChoice
 from edgehar.signal.network_input import NetworkInput, input_tensors
 from edgehar.signal.quantization import QuantParams
 from edgehar.signal.resample import LinearResampler, resample
@@ -18,6 +19,7 @@ __all__ = [
     "Difference",
     "FrontEnd",
     "FrontEndStream",
+    "InputChoice",
     "LinearResampler",
     "NetworkInput",
     "QuantParams",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -51,6 +51,10 @@ class NetworkInput:
         """Return what the network gets, ``[N, T, C]`` or ``[N, features]``, of front-end windows ``[N, T, F]``."""
         picked = self.pick(windows)
         return picked if self.features is None else self.features.run(picked)
+
+    def fitted(self, windows: F32) -> Self:
+        """Return a copy whose features are standardized to those of front-end windows ``[N, T, F]``, if it has any."""
+        return self if self.features is None else replace(self, features=self.features.fitted(self.pick(windows)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""

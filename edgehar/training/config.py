@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 from edgehar.datasets import find_dataset
 from edgehar.errors import ConfigError
 from edgehar.heads import Task
+from edgehar.plain_data import from_mapping
+from edgehar.signal import InputChoice
 
 HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 
@@ -71,6 +71,7 @@ class TrainConfig:
     hop: int = 64  # samples
     model: str = "ds_cnn"
     model_options: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's Config
+    inputs: tuple[InputChoice, ...] = ()  # tensors the network is fed, in order; () = what the model asks for
     seed: int = 0
     epochs: int = 30
     batch_size: int = 128
@@ -97,6 +98,7 @@ class TrainConfig:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError(f"labels are {list(self.labels)}, expected at least two different ones")
         self._check_heads()
+        self._check_inputs()
         if self.early_stop_patience and not self.validation_subjects:
             raise ConfigError("early_stop_patience needs validation_subjects >= 1: test people may not decide when")
 
@@ -111,6 +113,11 @@ class TrainConfig:
                 f"the first head {names[0]!r} is {self.heads[0].kind}, expected multiclass: it announces the activity; "
                 "put the others after it"
             )
+
+    def _check_inputs(self) -> None:
+        names = [choice.name for choice in self.inputs]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"inputs are called {', '.join(names)}, expected different names")
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -169,39 +176,3 @@ def _override(data: dict[str, Any], item: str) -> None:
         if not isinstance(data, dict):
             raise ConfigError(f"--set {item!r}: {table!r} is not a table")
     data[name] = value
-
-
-def from_mapping(cls: type, data: Mapping[str, Any], where: str) -> Any:
-    """Build a frozen dataclass from plain data, checking keys and types.
-
-    Raises:
-        ConfigError: unknown key (with the nearest accepted one) or a value of the wrong type.
-    """
-    hints = typing.get_type_hints(cls)
-    accepted = [f.name for f in dataclasses.fields(cls)]
-    values = {}
-    for key, value in data.items():
-        if key not in accepted:
-            near = difflib.get_close_matches(key, accepted, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint} Accepted: {', '.join(accepted)}")
-        values[key] = _typed(hints[key], value, f"{where}: {key}")
-    return cls(**values)
-
-
-def _typed(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-        return from_mapping(typing.cast(type, kind), value, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple and isinstance(value, list | tuple):
-        kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(kinds) == len(value):
-            return tuple(_typed(k, v, where) for k, v in zip(kinds, value, strict=True))
-    if origin is Mapping and isinstance(value, Mapping) and arguments[1] is not Any:
-        return {str(key): _typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    scalar = origin or kind
-    if scalar is float and type(value) is int:
-        return float(value)
-    if type(value) is scalar or (scalar is Mapping and isinstance(value, Mapping)):
-        return value
-    raise ConfigError(f"{where} is {value!r}, expected {getattr(scalar, '__name__', scalar)}")

@@ -24,7 +24,7 @@ from edgehar.datasets import DATASETS, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
 from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_json
-from edgehar.models import count_parameters
+from edgehar.models import count_parameters, model_entry
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, NetworkInput, default_front_end, input_tensors
 from edgehar.training.baseline import (
@@ -120,6 +120,23 @@ def fit_front_end(config: TrainConfig, recordings: Sequence[Recording]) -> Front
     return raw.fitted(features.reshape(-1, raw.width))
 
 
+def fit_inputs(config: TrainConfig, front_end: FrontEnd, recordings: Sequence[Recording]) -> tuple[NetworkInput, ...]:
+    """Return what the network is fed: the config's inputs or else its model's, features fitted on ``recordings``.
+
+    Raises:
+        ConfigError: an input asks for a sensor, device or column that is not there.
+    """
+    choices = config.inputs or model_entry(config.model).inputs
+    try:
+        inputs = tuple(choice.of(front_end, recordings[0].channels, config.window) for choice in choices)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if all(each.features is None for each in inputs):
+        return inputs
+    windows, _ = scored_windows(recordings, front_end, config)
+    return tuple(each.fitted(windows) for each in inputs)
+
+
 def train(
     config: TrainConfig, out: Path, *, split: Split | None = None, resume: bool = False, progress: bool = True
 ) -> TrainedRun:
@@ -148,7 +165,7 @@ def train(
     training = select(recordings, split.train_subjects)
     front_end = fit_front_end(config, training)
     torch.manual_seed(config.seed)
-    inputs = (NetworkInput("window", tuple(range(front_end.width))),)
+    inputs = fit_inputs(config, front_end, training)
     network = build_network(config, inputs)
     batches = TrainingBatches(training, front_end, inputs, config)
     module = HarModule(network, config, len(batches) * config.epochs)

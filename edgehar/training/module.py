@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from edgehar.heads import UNKNOWN
-from edgehar.models.heads import outputs_of
+from edgehar.models.heads import outputs_of, trained_outputs
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import weighted_loss
 
@@ -68,6 +68,7 @@ class HarModule(pl.LightningModule):
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
         """Return the loss of ``(each input [B, ...], truth [B, W])``, mixed in pairs.
 
+        Of a late fusion it is the vote's loss and its voters' together.
         Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
         """
         *inputs, truth = batch
@@ -76,9 +77,10 @@ class HarModule(pl.LightningModule):
             share = float(torch.distributions.Beta(self.config.mixup, self.config.mixup).sample())
             partner = torch.randperm(len(truth), device=truth.device)
             inputs = [share * x + (1 - share) * x[partner] for x in inputs]
-        outputs = outputs_of(self.network, *inputs)
-        loss: Tensor = share * self.loss(outputs, truth) + (1 - share) * self.loss(outputs, truth[partner])
-        self.train_accuracy(outputs[0], (truth if share >= 0.5 else truth[partner])[:, 0])
+        every = trained_outputs(self.network, *inputs)
+        losses = [share * self.loss(one, truth) + (1 - share) * self.loss(one, truth[partner]) for one in every]
+        loss = torch.stack(losses).sum()
+        self.train_accuracy(every[0][0], (truth if share >= 0.5 else truth[partner])[:, 0])
         self.log("train_loss", loss, on_step=False, on_epoch=True)
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
         return loss

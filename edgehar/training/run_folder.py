@@ -27,9 +27,10 @@ from edgehar.datasets.splits import Split
 from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
-from edgehar.models.heads import MultiHead
+from edgehar.models.heads import with_heads
+from edgehar.plain_data import from_mapping
 from edgehar.signal import FrontEnd, NetworkInput
-from edgehar.training.config import TrainConfig, from_mapping
+from edgehar.training.config import TrainConfig
 
 CONFIG_FILE = "config.json"
 RUN_SCHEMA_VERSION = 2
@@ -67,20 +68,20 @@ def build_network(config: TrainConfig, inputs: Sequence[NetworkInput]) -> nn.Mod
         inputs: what the network will be called with.
 
     Raises:
-        ConfigError: unknown model or model option, a window the model cannot take, or a model that has no place for
-            several heads.
+        ConfigError: unknown model or model option, a window or inputs that the model cannot take, or a model that has
+            no place for several heads.
     """
     logits = [len(task.labels) for task in config.tasks]
     entry = model_entry(config.model)
     options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
     try:
-        network = entry.build(options, config.window, inputs[0].shape(config.window)[-1], logits[0])
+        network = entry.build(options, [each.shape(config.window) for each in inputs], logits[0])
     except ValueError as error:
-        raise ConfigError(f"{error}; choose a longer window or other model_options") from None
+        raise ConfigError(f"{error}; choose a longer window, other inputs or other model_options") from None
     if len(logits) == 1:
         return network
     try:
-        return MultiHead(network, logits)
+        return with_heads(network, logits)
     except ValueError as error:
         raise ConfigError(f"model {config.model!r}: {error}; train one head, or choose another model") from None
 

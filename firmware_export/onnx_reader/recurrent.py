@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from firmware_export.onnx_reader.reading import (
+    ROWS,
     SERIES,
     SPLIT,
     Axes,
@@ -23,6 +24,7 @@ from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.lstm import Lstm
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.reverse import Reverse
+from firmware_export.ops.transpose import Transpose
 
 ONNX_GATES = "iofc"
 OUR_GATES = "ifco"
@@ -130,10 +132,21 @@ def _read_last_states(reading: Reading, node: ir.Node, y: Tensor, directions: tu
 
 def read_concat(reading: Reading, node: ir.Node) -> None:
     """Of channels."""
-    parts = [reading.tensor(node, index) for index in range(len(node.inputs))]
+    parts = [_in_file_order(reading, node, reading.tensor(node, index)) for index in range(len(node.inputs))]
     x = parts[0]
     axis = int(attribute(node, "axis", 0)) % len(x.axes)
-    if any(part.axes != x.axes or part.steps != 1 for part in parts) or x.axes[axis] != len(x.shape) - 1:
+    if any(part.axes != x.axes for part in parts) or x.axes[axis] != len(x.shape) - 1:
         shapes = ", ".join(str(list(part.onnx_shape)) for part in parts)
         raise reading.refuse(node, f"concatenation of {shapes} along axis {axis}, expected channels side by side")
     reading.add(node, "concat", [part.name for part in parts], Concat(), x.axes)
+
+
+def _in_file_order(reading: Reading, node: ir.Node, x: Tensor) -> Tensor:
+    """Return a flattened series as the file lays it out, channel by channel; anything else as it is."""
+    if x.steps == 1:
+        return x
+    steps, channels = x.steps, x.shape[1] // x.steps
+    name = f"{name_of(node.outputs[0])}/{x.name}"
+    series = reading.add(node, "reshape", (x.name,), Reshape((1, steps, channels)), SERIES, output=f"{name}/series")
+    turned = reading.add(node, "transpose", (series.name,), Transpose((0, 2, 1)), SERIES, output=f"{name}/turned")
+    return reading.add(node, "reshape", (turned.name,), Reshape(x.shape), ROWS, output=f"{name}/row")

@@ -25,13 +25,14 @@ ALLOWED = {
         "matplotlib",
         "edgehar.signal",
     },
-    "edgehar/models": {"torch", "edgehar.errors"},
+    "edgehar/models": {"torch", "edgehar.errors", "edgehar.plain_data", "edgehar.signal"},
 }
 SINGLE = {
     "edgehar/__init__.py": set(),
     "edgehar/errors.py": set(),
     "edgehar/files.py": set(),
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
+    "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),

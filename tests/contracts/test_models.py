@@ -1,9 +1,19 @@
-"""Every architecture of the registry: one step changes weights, shapes hold, it exports and all engines agree."""
+"""Every architecture of the registry: one step changes weights, shapes hold, it exports and all engines agree, and
+ten seconds of it run on the device.
+"""
+
+import json
 
 import numpy as np
 import pytest
 import torch
+from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
+from model_fixtures import CLASSES, HOP, WINDOW, fitted_front_end, model_inputs, model_tensors, tiny_model
 
+from device_sim.device import Device
+from device_sim.engines import open_engine
+from device_sim.simulate import simulate
+from edgehar.bundle import Head, ModelInput, dump_npz
 from edgehar.models import MODELS
 from firmware_export.convert import convert
 from firmware_export.ops import is_stateful
@@ -11,16 +21,20 @@ from firmware_export.reference import run
 from firmware_export.to_onnx import export_onnx
 from firmware_export.verify import verify
 
-WINDOW, FEATURES, CLASSES = 64, 6, 4
-ANY_WINDOW = ("lstm", "bilstm")  # a recurrent layer takes any number of samples
+COLUMNS = 9  # of the default front end
+ANY_WINDOW = ("lstm", "bilstm", "mlp")  # a recurrent layer takes any number of samples, an MLP none
 RECURRENT = ("lstm", "bilstm", "deepconvlstm", "joint")  # interpreters keep state, reset before each window
+NOT_NETWORKS = {"__init__", "heads", "entry", "backbones", "parts"}
 
 
 @pytest.fixture(params=MODELS)
-def network(request):
-    torch.manual_seed(0)
-    entry = MODELS[request.param]
-    return entry.build(entry.tiny, WINDOW, FEATURES, CLASSES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def network(name):
+    return tiny_model(name)
 
 
 def test_registry_is_complete():
@@ -28,62 +42,117 @@ def test_registry_is_complete():
 
     import edgehar.models
 
-    files = {p.stem for p in Path(edgehar.models.__file__).parent.glob("*.py")} - {"__init__", "heads"}
+    files = {p.stem for p in Path(edgehar.models.__file__).parent.glob("*.py")} - NOT_NETWORKS
     assert files == set(MODELS)
     assert all(entry.source for entry in MODELS.values())
 
 
-def test_shapes_and_published_size(network):
-    assert network(torch.zeros(3, WINDOW, FEATURES)).shape == (3, CLASSES)
+def test_shapes_and_published_size(name, network):
+    assert network(*model_tensors(name, 3)).shape == (3, CLASSES)
     assert network.total_stride >= 1
-    default = MODELS["cnn1d"].build(MODELS["cnn1d"].config(), 128, FEATURES, CLASSES)
+    default = MODELS["cnn1d"].build(MODELS["cnn1d"].config(), [(128, COLUMNS)], CLASSES)
     assert default.head.in_features == 392
 
 
-def test_one_step_changes_every_weight(network):
-    x, y = torch.randn(16, WINDOW, FEATURES), torch.arange(16) % CLASSES
+def test_one_step_changes_every_weight(name, network):
+    x, y = model_tensors(name, 16), torch.arange(16) % CLASSES
     before = [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
-    torch.nn.functional.cross_entropy(network(x), y).backward()
+    torch.nn.functional.cross_entropy(network(*x), y).backward()
     optimizer.step()
     assert all(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
-def test_evaluation_does_not_change_state(network):
+def test_evaluation_does_not_change_state(name, network):
     network.eval()
-    x = torch.randn(4, WINDOW, FEATURES)
+    x = model_tensors(name, 4)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    assert torch.equal(network(x), network(x))
+    assert torch.equal(network(*x), network(*x))
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 
-def test_too_short_window_is_refused(network):
-    name = next(n for n, e in MODELS.items() if isinstance(network, e.build))
+def test_too_short_window_is_refused(name):
+    shapes = [shape if len(shape) == 1 else (4, shape[1]) for shape in (i.shape(WINDOW) for i in model_inputs(name))]
+    entry = MODELS[name]
     if name in ANY_WINDOW:
-        assert MODELS[name].build(MODELS[name].config(), 1, FEATURES, CLASSES) is not None
+        assert entry.build(entry.config(), shapes, CLASSES) is not None
         return
-    with pytest.raises(ValueError, match=f"{name}: a window of 4 samples is too short"):
-        MODELS[name].build(MODELS[name].config(), 4, FEATURES, CLASSES)
+    with pytest.raises(ValueError, match="a window of 4 samples is too short"):
+        entry.build(entry.config(), shapes, CLASSES)
 
 
-def test_exports_and_every_engine_agrees(network):
-    x = torch.randn(64, WINDOW, FEATURES)
-    network(x)  # moves batch norm's statistics off their start
+def test_inputs_of_another_kind_are_refused(name):
+    entry = MODELS[name]
+    asked = [len(each.shape(WINDOW)) for each in model_inputs(name)]
+    for shapes in ([], [(WINDOW, COLUMNS)], [(30,)], [(WINDOW, 3), (30,)]):
+        if [len(shape) for shape in shapes] != asked:
+            with pytest.raises(ValueError, match=r"takes one|at least two|parts for 2 inputs"):
+                entry.build(entry.tiny, shapes, CLASSES)
+
+
+@pytest.fixture
+def fed(name, network):
+    """64 windows, over which batch norm's statistics have moved off their start."""
+    x = model_tensors(name, 64)
+    network(*x)
     network.eval()
-    windows = x.numpy()
-    converted = convert(export_onnx(network, x[:1]), windows, "static_wi8_ai8")
-    quantized = converted.input_quants[0].quantize(windows)
+    return x
+
+
+@pytest.fixture
+def converted(name, network, fed):
+    inputs = [each.name for each in model_inputs(name)]
+    return convert(export_onnx(network, fed, inputs=inputs), tuple(x.numpy() for x in fed))
+
+
+def test_exports_runs_and_every_engine_agrees(name, network, fed, converted, tmp_path):
+    quantized = [q.quantize(x.numpy()) for q, x in zip(converted.input_quants, fed, strict=True)]
     files = converted.files
     report = verify(converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], quantized)
     (outputs,) = run(converted.integers, quantized)
     assert outputs.shape == (64, CLASSES)
     assert {e.engine for e in report.engines} >= {"litert_reference", "tflm", "litert", "onnxruntime"}
     with torch.no_grad():
-        logits = network(x).numpy()
+        logits = network(*fed).numpy()
     found = converted.output_quants[0].dequantize(outputs)
     assert np.abs(found - logits).max() < 0.1 * np.abs(logits).max() + 2 * converted.output_quants[0].scale
     # Folding batch norm removes four values a channel and adds none: a device never holds more than the checkpoint,
     # whose tables (positional encodings) it holds too.
     assert converted.parameters <= sum(value.numel() for value in network.state_dict().values())
     assert converted.macs > 0
-    assert is_stateful(converted.integers) == isinstance(network, tuple(MODELS[name].build for name in RECURRENT))
+    assert is_stateful(converted.integers) == (name in RECURRENT)
+    bundle = bundle_of(name, converted, tmp_path)
+    ten_seconds_run(bundle)
+    reset_equals_fresh(bundle)
+
+
+def bundle_of(name, converted, folder):
+    """The tiny bundle of the device's own tests with this network in it; its golden stream stays the old network's."""
+    tiny = make_tiny_bundle(folder, window=WINDOW, hop=HOP)
+    inputs = zip(model_inputs(name), converted.input_quants, strict=True)
+    files = {n: converted.files[n] for n in ("model_i8.tflite", "model_i8.onnx")}
+    return altered(
+        tiny,
+        folder,
+        files | {"baseline.npz": dump_npz(), "baseline.json": json.dumps({"device": "cpu"}).encode()},
+        front_end=fitted_front_end(),
+        inputs=tuple(ModelInput(**vars(each), quant=quant) for each, quant in inputs),
+        heads=(Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
+        model={"name": name, "stateful": is_stateful(converted.integers)},
+    )
+
+
+def ten_seconds_run(bundle):
+    summary = simulate(bundle, [synthetic_recording(500, seed=11)]).summary
+    assert summary["windows_streamed"] == (500 - WINDOW) // HOP + 1
+    assert summary["deadline_misses"] == 0
+
+
+def reset_equals_fresh(bundle):
+    """What a device saw before its reset leaves no trace, the network's own state included."""
+    before, after = (synthetic_recording(300, seed=seed).samples for seed in (1, 2))
+    used = Device(bundle, open_engine("tflm", bundle))
+    used.run(before)
+    used.reset()
+    fresh = Device(bundle, open_engine("tflm", bundle)).run(after)
+    assert np.array_equal([d.outputs for d in used.run(after)], [d.outputs for d in fresh])

@@ -203,7 +203,8 @@ def test_own_csv_may_carry_any_label_a_head_knows(bundle, tmp_path, capsys):
 def test_the_command_in_the_card_makes_the_same_config(bundle):
     import shlex
 
-    from edgehar.training.config import TrainConfig, from_mapping, load_config
+    from edgehar.plain_data import from_mapping
+    from edgehar.training.config import TrainConfig, load_config
 
     words = shlex.split(bundle.manifest.provenance["command"])
     overrides = [words[i + 1] for i, word in enumerate(words) if word == "--set"]

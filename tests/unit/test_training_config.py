@@ -5,8 +5,9 @@ import json
 import pytest
 
 from edgehar.errors import ConfigError
-from edgehar.signal import NetworkInput
-from edgehar.training.config import TrainConfig, from_mapping, load_config
+from edgehar.plain_data import from_mapping
+from edgehar.signal import InputChoice, NetworkInput
+from edgehar.training.config import TrainConfig, load_config
 from edgehar.training.run_folder import build_network
 
 INPUTS = (NetworkInput("window", tuple(range(9))),)
@@ -88,6 +89,60 @@ def test_mistakes_in_heads_are_named(tmp_path, old, new, message):
     (tmp_path / "a.toml").write_text(HEADS.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
         load_config(tmp_path / "a.toml")
+
+
+INPUTS_FILE = """
+[[inputs]]
+name = "acc"
+sensors = ["acc"]
+[[inputs]]
+name = "features"
+kind = "features"
+families = ["order"]
+"""
+
+
+def test_inputs_from_a_file(tmp_path):
+    (tmp_path / "a.toml").write_text(INPUTS_FILE)
+    config = load_config(tmp_path / "a.toml")
+    assert config.inputs == (
+        InputChoice("acc", sensors=("acc",)),
+        InputChoice("features", "features", families=("order",)),
+    )
+    assert from_mapping(TrainConfig, json.loads(json.dumps(config.to_dict())), "x") == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "features"', 'name = "acc"', "inputs are called acc, acc, expected different names"),
+        ('"features"\nfam', '"picture"\nfam', "inputs: input 'features': kind is 'picture', expected window, features"),
+        ('name = "acc"\n', "", "name is missing; required are name"),
+        ("sensors", "sensor", "unknown key 'sensor', did you mean 'sensors'"),
+    ],
+)
+def test_mistakes_in_inputs_are_named(tmp_path, old, new, message):
+    (tmp_path / "a.toml").write_text(INPUTS_FILE.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("ds_cnn", {}, r"DsCnn takes one window \[T, C\], its inputs are \[128, 6\], \[128, 3\]"),
+        ("mlp", {}, "Mlp takes one vector of window features"),
+        ("late", {"parts": [{"model": "cnn1d"}]}, "late: 1 parts for 2 inputs"),
+        ("late", {"weights": [1.0, 0.0]}, "expected 2 positive ones"),
+        ("hybrid", {"parts": [{"model": "cnn"}, {}]}, "a part is of model 'cnn'; there are ds_cnn"),
+        ("hybrid", {"parts": [{"options": {"depth": 3}}, {}]}, "options of the part ds_cnn: unknown key 'depth'"),
+        ("hybrid", {"parts": [{"model": "mlp"}, {}]}, "Mlp takes one vector"),
+    ],
+)
+def test_models_that_do_not_fit_their_inputs_are_named(model, options, message):
+    inputs = NetworkInput("acc", tuple(range(6))), NetworkInput("gyro", (6, 7, 8))
+    with pytest.raises(ConfigError, match=message):
+        build_network(TrainConfig(model=model, model_options=options), inputs)
 
 
 def test_files_that_are_no_toml(tmp_path):
