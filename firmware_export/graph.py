@@ -8,7 +8,7 @@ an op (``firmware_export.ops``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,6 +65,19 @@ class Range:
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed:
+    """Integers that the file gave a float value (QDQ, quantization-aware training); quantizing keeps them.
+
+    Attributes:
+        quant: of the integers; of a constant one scale, or one an entry of an axis.
+        integers: of a constant; None for an activation.
+    """
+
+    quant: Quantization
+    integers: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Value:
     """One tensor.
 
@@ -75,6 +88,7 @@ class Value:
         quant: what the integers mean; None for float.
         data: the numbers of a constant, None for an activation.
         range: what calibration saw of an activation; None before.
+        fixed: of a float value the integers that the file asks for; None where we choose.
     """
 
     name: str
@@ -83,6 +97,7 @@ class Value:
     quant: Quantization | None = None
     data: NDArray[Any] | None = None
     range: Range | None = None
+    fixed: Fixed | None = None
 
     @property
     def quantization(self) -> Quantization:
@@ -94,6 +109,11 @@ class Value:
         if self.quant is None:
             raise ExportError(f"value {self.name!r} is {self.dtype} without scale; quantize the graph first")
         return self.quant
+
+
+def inherit(value: Value, other: Value) -> Value:
+    """Return ``value`` with the fixed integers of ``other``, which holds the same numbers, unless it has its own."""
+    return value if value.fixed is not None or other.fixed is None else replace(value, fixed=other.fixed)
 
 
 @dataclass(frozen=True)
@@ -206,6 +226,8 @@ def _describe(value: Value) -> str:
         text += f" scales along axis {value.quant.axis}: {min(value.quant.scales):.4g}..{max(value.quant.scales):.4g}"
     if value.range is not None:
         text += f" range={value.range.low:.4g}..{value.range.high:.4g}"
+    if value.fixed is not None:
+        text += f" fixed to {min(value.fixed.quant.scales):.4g}..{max(value.fixed.quant.scales):.4g}"
     return text
 
 

@@ -23,9 +23,13 @@ from firmware_export.graph import Graph, Node, Quantization, Range, Value, assem
 from firmware_export.ops import op_of
 from firmware_export.ops.op import Bias, Constant, Weight
 
+SAME_SCALE = 1e-5  # relative: writers multiply the two scales of a bias in float32 or in float64
+
 
 def quantize(graph: Graph) -> Graph:
     """Return the int8 graph: same nodes, activations and weights int8, biases int32.
+
+    Scales and integers that the file fixes (:class:`Fixed`) are kept; calibrated ranges decide about the rest.
 
     Args:
         graph: float, through ``PASSES``, calibrated, through ``RANGE_PASSES``.
@@ -53,11 +57,13 @@ def _activation(graph: Graph, value: Value) -> Value:
     fixed = op_of(producer).output_scale if producer is not None else None
     if isinstance(fixed, QuantParams):
         quant = Quantization((fixed.scale,), fixed.zero_point)
+    elif value.fixed is not None:
+        quant = value.fixed.quant
     elif value.range is not None:
         quant = activation_quantization(value.range)
     else:
         raise ExportError(f"value {value.name!r} has no calibrated range; calibrate the graph before quantizing it")
-    return replace(value, dtype="int8", quant=quant, range=None)
+    return replace(value, dtype="int8", quant=quant, range=None, fixed=None)
 
 
 def _tables(graph: Graph) -> Iterator[Value]:
@@ -80,7 +86,7 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
     with_bias = {role.of for role in operands if isinstance(role, Bias)}
     for index, role in enumerate(operands):
         if isinstance(role, Weight) and index not in with_bias:
-            weight_q, weight_quant = quantize_weight(_data(graph, node, index), role.axis, np.zeros(1))
+            weight_q, weight_quant = _weight(graph, node, index, role, np.zeros(1))
             names[index] = _own_name(graph, node, names[index])
             made.append(Value(names[index], weight_q.shape, "int8", weight_quant, weight_q))
         if not isinstance(role, Bias):
@@ -88,13 +94,41 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
         weight_role = operands[role.of]
         if not isinstance(weight_role, Weight):
             raise ExportError(f"op {node.op!r}: the bias at operand {index} belongs to no weight")
-        weight, bias = _data(graph, node, role.of), _data(graph, node, index)
-        weight_q, weight_quant = quantize_weight(weight, weight_role.axis, smallest_weight_scale(bias, x))
-        bias_q, bias_quant = quantize_bias(bias, x, weight_quant)
+        smallest = smallest_weight_scale(_data(graph, node, index), x)
+        weight_q, weight_quant = _weight(graph, node, role.of, weight_role, smallest)
+        bias_q, bias_quant = _bias(graph, node, index, x, weight_quant)
         names[role.of], names[index] = (_own_name(graph, node, names[i]) for i in (role.of, index))
         made.append(Value(names[role.of], weight_q.shape, "int8", weight_quant, weight_q))
         made.append(Value(names[index], bias_q.shape, "int32", bias_quant, bias_q))
     return tuple(names), made
+
+
+def _weight(
+    graph: Graph, node: Node, index: int, role: Weight, smallest: NDArray[np.float64]
+) -> tuple[NDArray[np.int8], Quantization]:
+    """Return a weight's integers: those that the file fixes in scales along the op's axis, else our choice."""
+    data, fixed = _data(graph, node, index), graph.values[node.inputs[index]].fixed
+    if fixed is not None and fixed.integers is not None and fixed.integers.dtype == np.int8:
+        scales, axis = fixed.quant.scales, fixed.quant.axis
+        if len(set(scales)) == 1:  # one scale for all is one an entry of any axis
+            channels = 1 if role.axis is None else data.shape[role.axis]
+            return fixed.integers, Quantization(scales[:1] * channels, 0, role.axis)
+        if axis == role.axis:
+            return fixed.integers, fixed.quant
+    return quantize_weight(data, role.axis, smallest)
+
+
+def _bias(
+    graph: Graph, node: Node, index: int, x: Quantization, weight: Quantization
+) -> tuple[NDArray[np.int32], Quantization]:
+    """Return a bias's integers: those that the file fixes in the scale of input times weight, else our choice."""
+    bias, quant = quantize_bias(_data(graph, node, index), x, weight)
+    fixed = graph.values[node.inputs[index]].fixed
+    if fixed is not None and fixed.integers is not None and fixed.integers.dtype == np.int32:
+        apart = np.abs(np.asarray(fixed.quant.scales) / np.asarray(quant.scales) - 1).max()
+        if apart < SAME_SCALE:
+            return fixed.integers, quant
+    return bias, quant
 
 
 def _data(graph: Graph, node: Node, index: int) -> NDArray[Any]:

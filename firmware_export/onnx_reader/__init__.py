@@ -1,4 +1,6 @@
-"""Any float ``.onnx`` over windows to our graph, ours or a stranger's.
+"""Any float or QDQ ``.onnx`` over windows to our graph, ours or a stranger's.
+
+A QDQ file's scales and integers stay with the values they belong to (``Value.fixed``), and quantizing keeps them.
 
 To read one more operator: a function in a file here, a line in ``READERS``.
 """
@@ -6,6 +8,7 @@ To read one more operator: a function in a file here, a line in ``READERS``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -17,12 +20,13 @@ from firmware_export.onnx_reader import (
     convolution,
     dense,
     pooling,
+    quantized,
     recurrent,
     shapes,
     slicing,
 )
 from firmware_export.onnx_reader.constants import fold_constants, is_folded
-from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SERIES, Axes, Reading, Tensor, name_of
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, IMAGE, ROWS, Reading, Tensor, name_of
 
 READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Add": arithmetic.read_add,
@@ -31,6 +35,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Clip": arithmetic.read_clip,
     "Concat": recurrent.read_concat,
     "Conv": convolution.read_conv,
+    "DequantizeLinear": quantized.read_dequantize,
     "Div": arithmetic.read_div,
     "Dropout": shapes.read_identity,
     "Expand": attention.read_expand,
@@ -46,6 +51,7 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "MatMul": attention.read_matmul,
     "MaxPool": pooling.read_max_pool,
     "Mul": arithmetic.read_mul,
+    "QuantizeLinear": quantized.read_quantize,
     "ReduceL2": attention.read_reduce_l2,
     "ReduceMax": pooling.read_reduce_max,
     "ReduceMean": pooling.read_reduce_mean,
@@ -59,20 +65,24 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Unsqueeze": shapes.read_unsqueeze,
 }
 
+_CHANNELS_FIRST = {2: ROWS, 3: CHANNELS_FIRST, 4: IMAGE}  # by rank
+_INPUT_TYPES = (ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8)
 _WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
 
 
 def read_onnx(data: bytes) -> Graph:
     """Return the float graph of an ONNX file, batch 1, channels-last whatever the file's own layout.
 
+    What the file quantizes is fixed in it.
+
     Raises:
         ExportError: it is no ONNX file, or its inputs or outputs are not of a kind we can place.
         UnsupportedOpError: an operator, or a setting of one, is not known; names operator, node and place.
     """
     model = _load(data)
-    fold_constants(model.graph)
+    stored = fold_constants(model.graph)
     nodes = [node for node in model.graph if not is_folded(node)]
-    reading = Reading(count=len(nodes))
+    reading = Reading(count=len(nodes), stored=stored)
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
     for value in inputs:
         _read_input(reading, value)
@@ -82,8 +92,23 @@ def read_onnx(data: bytes) -> Graph:
             domain = f" of domain {node.domain!r}" if node.domain else ""
             raise reading.refuse(node, f"this operator{domain} is not known; known are {', '.join(READERS)}")
         reader(reading, node)
-    outputs = [_output(reading, value) for value in model.graph.outputs]
-    return assemble([name_of(v) for v in inputs], outputs, reading.nodes, reading.values.values())
+    for value in inputs:
+        if value.dtype != ir.DataType.FLOAT and reading.values[name_of(value)].fixed is None:
+            raise ExportError(f"ONNX input {value.name!r} is {value.dtype} and no DequantizeLinear says of which scale")
+    outputs = [(_output(reading, value), name_of(value)) for value in model.graph.outputs]
+    graph = assemble([name_of(v) for v in inputs], [o for o, _ in outputs], reading.nodes, reading.values.values())
+    return _renamed(graph, {ours: file for ours, file in outputs if file not in reading.values})
+
+
+def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """Return the graph with other names of values: a QDQ file computes its outputs under the names before rounding."""
+    new = {name: name for name in graph.values} | {old: new for old, new in names.items() if old not in graph.inputs}
+    nodes = [
+        replace(node, inputs=tuple(new[i] for i in node.inputs), outputs=tuple(new[o] for o in node.outputs))
+        for node in graph.nodes
+    ]
+    values = [replace(value, name=new[value.name]) for value in graph.values.values()]
+    return assemble(graph.inputs, [new[name] for name in graph.outputs], nodes, values)
 
 
 def _load(data: bytes) -> ir.Model:
@@ -104,19 +129,28 @@ def _read_input(reading: Reading, value: ir.Value) -> None:
     name = name_of(value)
     dims = list(value.shape) if value.shape is not None else []
     known = [d for d in dims[1:] if isinstance(d, int)]
-    if len(dims) not in (2, 3) or len(known) != len(dims) - 1:
+    if len(dims) not in (2, 3, 4) or len(known) != len(dims) - 1:
         raise ExportError(
-            f"ONNX input {name!r} has shape {[str(d) for d in dims]}, expected [N, T, C], [N, C, T] or [N, K] "
-            "with known T and C; export with a fixed window"
+            f"ONNX input {name!r} has shape {[str(d) for d in dims]}, expected [N, T, C], [N, C, T], [N, C, H, W] or "
+            "[N, K] with known lengths; export with a fixed window"
         )
-    if value.dtype != ir.DataType.FLOAT:
-        raise ExportError(f"ONNX input {name!r} is {value.dtype}, expected FLOAT")
+    if value.dtype not in _INPUT_TYPES:
+        raise ExportError(f"ONNX input {name!r} is {value.dtype}, expected FLOAT, or INT8 or UINT8 in a QDQ file")
     shape: Shape = (1, *known)
-    axes: Axes = SERIES if len(shape) == 3 else ROWS
-    if axes == SERIES and any(node.op_type in _WANTS_CHANNELS_FIRST for node, _ in value.uses()):
-        axes, shape = CHANNELS_FIRST, (1, shape[2], shape[1])
-    reading.values[name] = Value(name, shape)
-    reading.tensors[name] = Tensor(name, shape, axes)
+    axes = _CHANNELS_FIRST[len(shape)] if _is_channels_first(value) else tuple(range(len(shape)))
+    ours = tuple(shape[axes.index(axis)] for axis in range(len(shape)))
+    reading.values[name] = Value(name, ours)
+    reading.tensors[name] = Tensor(name, ours, axes)
+
+
+def _is_channels_first(value: ir.Value) -> bool:
+    """Return whether an operator reads the value, rounded to integers or not, that wants channels after N."""
+    readers = [node for node, _ in value.uses()]
+    return any(
+        node.op_type in _WANTS_CHANNELS_FIRST
+        or (node.op_type in ("QuantizeLinear", "DequantizeLinear") and _is_channels_first(node.outputs[0]))
+        for node in readers
+    )
 
 
 def _output(reading: Reading, value: ir.Value) -> str:

@@ -8,7 +8,16 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from firmware_export.onnx_reader.reading import CHANNELS_FIRST, SERIES, Reading, Tensor, attribute, constant_of, name_of
+from firmware_export.onnx_reader.reading import (
+    CHANNELS_FIRST,
+    IMAGE,
+    SERIES,
+    Reading,
+    Tensor,
+    attribute,
+    constant_of,
+    name_of,
+)
 from firmware_export.ops.add import Add
 from firmware_export.ops.add_constant import AddConstant
 from firmware_export.ops.batch_norm import BatchNorm
@@ -21,8 +30,8 @@ from firmware_export.ops.softmax import Softmax
 def read_batch_normalization(reading: Reading, node: ir.Node) -> None:
     """``(X - mean) / sqrt(var + epsilon) * scale + B``. Source: ONNX BatchNormalization."""
     x = reading.tensor(node, 0)
-    if len(x.shape) == 3 and x.axes != CHANNELS_FIRST:
-        raise reading.refuse(node, f"input {list(x.onnx_shape)} is not channels-first [N, C, T]")
+    if len(x.shape) > 2 and x.axes not in (CHANNELS_FIRST, IMAGE):
+        raise reading.refuse(node, f"input {list(x.onnx_shape)} is not channels-first [N, C, T] or [N, C, H, W]")
     gamma, beta, mean, variance = (reading.required(node, i).astype(np.float64) for i in range(1, 5))
     scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
     _scale_and_offset(reading, node, x, scale, beta - mean * scale)

@@ -12,6 +12,8 @@ from firmware_export.ops.batch_norm import BatchNorm
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.l2_norm import L2Norm
 
+ON_THE_WAY = ("Div", "DequantizeLinear", "Mul", "QuantizeLinear")  # from scores to their softmax
+
 
 def read_matmul(reading: Reading, node: ir.Node) -> None:
     """A times B: a dense layer where B is constant, else a product of two series."""
@@ -19,7 +21,9 @@ def read_matmul(reading: Reading, node: ir.Node) -> None:
         read_dense_matmul(reading, node)
         return
     a, b = reading.tensor(node, 0), reading.tensor(node, 1)
-    if a.axes == SERIES and b.axes in (SERIES, CHANNELS_FIRST):
+    if a.axes == SERIES and b.axes == CHANNELS_FIRST and _softmax_axis(node) == 1:  # scores that lie transposed
+        reading.add(node, "batch_matmul", (b.name, a.name), BatchMatmul(transpose_b=True), CHANNELS_FIRST)
+    elif a.axes == SERIES and b.axes in (SERIES, CHANNELS_FIRST):
         attrs = BatchMatmul(transpose_b=b.axes == CHANNELS_FIRST)
         reading.add(node, "batch_matmul", (a.name, b.name), attrs, SERIES)
     elif a.axes == b.axes == CHANNELS_FIRST:  # (A B)^T = B^T A^T, and both lie transposed here
@@ -30,6 +34,17 @@ def read_matmul(reading: Reading, node: ir.Node) -> None:
             f"product of {list(a.onnx_shape)} and {list(b.onnx_shape)}, expected [N, T, K] and [N, K, S]; "
             "write attention one head at a time",
         )
+
+
+def _softmax_axis(node: ir.Node) -> int | None:
+    """Return the axis of the softmax that reads a product of two series, scaled or rounded on the way; None if none."""
+    while True:
+        readers = [reader for reader, _ in node.outputs[0].uses()]
+        if len(readers) != 1 or readers[0].op_type not in (*ON_THE_WAY, "Softmax"):
+            return None
+        (node,) = readers
+        if node.op_type == "Softmax":
+            return int(attribute(node, "axis", -1)) % len(SERIES)
 
 
 def read_reduce_l2(reading: Reading, node: ir.Node) -> None:

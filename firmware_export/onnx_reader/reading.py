@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from edgehar.errors import ExportError, UnsupportedOpError
 from firmware_export.graph import Attrs, Node, Shape, Value
+from firmware_export.onnx_reader.stored import Stored, fixed_integers
 from firmware_export.ops import OPS
 
 Axes = tuple[int | None, ...]
 ROWS: Axes = (0, 1)  # [N, K]
 SERIES: Axes = (0, 1, 2)  # [N, T, C] in the file too
 CHANNELS_FIRST: Axes = (0, 2, 1)  # the file means [N, C, T]
+IMAGE: Axes = (0, 3, 1, 2)  # our [N, H, W, C] is [N, C, H, W] in the file
 SPLIT = -1  # the file has our last axis as two; this is the first of them
 
 
@@ -33,7 +35,8 @@ class Tensor:
         name: of our value.
         shape: of our value.
         axes: for each axis in the file, ours; None is an axis of length 1 that only the file has.
-        steps: T of a flattened series whose numbers the file has as ``C * T`` and we as ``T * C``; 1 otherwise.
+        steps: T (or H * W) of a flattened series (or image) whose numbers the file has as ``C * T`` and we as
+            ``T * C``; 1 otherwise.
         split: length of the axis ``SPLIT`` (directions of an LSTM, before the file merges them with its units).
     """
 
@@ -76,6 +79,7 @@ class Reading:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)  # by ONNX name
     lengths: dict[str, Tensor] = field(default_factory=dict)  # by ONNX name of a Euclidean length: of whose columns
+    stored: dict[str, Stored] = field(default_factory=dict)  # by ONNX name of a constant that the file has as integers
 
     def refuse(self, node: ir.Node, reason: str) -> UnsupportedOpError:
         """Return the error that names operator, node and place."""
@@ -127,12 +131,16 @@ class Reading:
         return data
 
     def add_constant(self, name: str, data: NDArray[Any]) -> str:
-        """Add float numbers under a name near ``name``; return the name they got."""
+        """Add float numbers under a name near ``name``; return the name they got.
+
+        Integers that the file keeps under ``name`` stay with them.
+        """
         unique, n = name, 2
         while unique in self.values:
             unique, n = f"{name}_{n}", n + 1
         array = np.ascontiguousarray(data, np.float32)
-        self.values[unique] = Value(unique, array.shape, data=array)
+        fixed = fixed_integers(data, self.stored[name]) if name in self.stored else None
+        self.values[unique] = Value(unique, array.shape, data=array, fixed=fixed)
         return unique
 
     def add(

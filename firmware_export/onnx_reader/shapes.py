@@ -9,7 +9,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from firmware_export.graph import Shape
-from firmware_export.onnx_reader.reading import CHANNELS_FIRST, ROWS, SPLIT, Reading, Tensor, attribute
+from firmware_export.onnx_reader.reading import CHANNELS_FIRST, IMAGE, ROWS, SPLIT, Reading, Tensor, attribute
 from firmware_export.ops.reshape import Reshape
 
 
@@ -109,8 +109,8 @@ def _reshape(reading: Reading, node: ir.Node, x: Tensor, target: Shape) -> None:
         )
     if x.in_our_order:
         reading.add(node, "reshape", (x.name,), Reshape(target), tuple(range(len(target))))
-    elif len(target) == 2 and len(x.shape) == 3 and tuple(a for a in x.axes if a is not None) == CHANNELS_FIRST:
-        reading.add(node, "reshape", (x.name,), Reshape(target), ROWS, steps=x.shape[1])
+    elif len(target) == 2 and tuple(a for a in x.axes if a is not None) in (CHANNELS_FIRST, IMAGE):
+        reading.add(node, "reshape", (x.name,), Reshape(target), ROWS, steps=math.prod(x.shape[1:-1]))
     else:
         raise reading.refuse(
             node, f"reshape of {list(x.onnx_shape)} to {list(target)} would move numbers between axes; flatten it"

@@ -1,4 +1,4 @@
-"""ONNX ``Slice`` along time, and ``Gather`` of one step of it."""
+"""ONNX ``Slice`` along time, or of all of it backward, and ``Gather`` of one step of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import onnx_ir as ir
 from firmware_export.onnx_reader.reading import Reading, Tensor, attribute
 from firmware_export.onnx_reader.shapes import drop_axes
 from firmware_export.ops.crop1d import Crop1d
+from firmware_export.ops.reverse import Reverse
 
 TIME = 1  # of our [N, T, C]
 
@@ -17,6 +18,10 @@ def read_slice(reading: Reading, node: ir.Node) -> None:
     starts, ends = ([int(i) for i in reading.required(node, index)] for index in (1, 2))
     axes, steps = reading.constant(node, 3), reading.constant(node, 4)
     named = range(len(starts)) if axes is None else [int(axis) % len(x.axes) for axis in axes]
+    if steps is not None and [int(step) for step in steps] == [-1] and _is_backward(x, named[0], starts[0], ends[0]):
+        _along_time(reading, node, x, named[0])
+        reading.add(node, "reverse", (x.name,), Reverse(), x.axes)
+        return
     if steps is not None and (steps != 1).any():
         raise reading.refuse(node, f"steps {steps.tolist()} are not supported, expected 1")
     start, length = 0, x.shape[TIME]
@@ -31,6 +36,11 @@ def read_slice(reading: Reading, node: ir.Node) -> None:
         reading.alias(node, x)
     else:
         reading.add(node, "crop1d", (x.name,), Crop1d(start, length), x.axes)
+
+
+def _is_backward(x: Tensor, axis: int, start: int, end: int) -> bool:
+    size = x.onnx_shape[axis]
+    return len(range(size)[start:end:-1]) == size
 
 
 def read_gather(reading: Reading, node: ir.Node) -> None:

@@ -12,6 +12,7 @@ from firmware_export.graph import Graph
 from firmware_export.passes.crop_padding import crop_padding
 from firmware_export.passes.fold_batch_norm import fold_batch_norm
 from firmware_export.passes.fuse_relu import fuse_relu
+from firmware_export.passes.mean_of_own_scale import mean_of_own_scale
 from firmware_export.passes.relu_before_max_pool import relu_before_max_pool
 from firmware_export.passes.remove_identity import remove_identity
 from firmware_export.passes.same_scale_groups import same_scale_groups
@@ -28,6 +29,7 @@ PASSES: Mapping[str, Pass] = {
     "fuse_relu": fuse_relu,
 }
 RANGE_PASSES: Mapping[str, Pass] = {
+    "mean_of_own_scale": mean_of_own_scale,
     "same_scale_groups": same_scale_groups,
 }
 

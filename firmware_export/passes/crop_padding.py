@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_export.graph import Graph, Node, assemble
+from firmware_export.graph import Graph, Node, Value, assemble, inherit
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
@@ -16,13 +16,15 @@ from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 def crop_padding(graph: Graph) -> Graph:
     """Return the graph without a crop that only cuts columns off which padding of a stride-1 convolution added."""
     nodes = list(graph.nodes)
+    values: list[Value] = list(graph.values.values())
     for crop in graph.nodes:
         layer = next((node for node in nodes if crop.inputs[0] in node.outputs), None)
         merged = _merged(graph, layer, crop) if layer is not None else None
         if layer is not None and merged is not None:
             nodes[nodes.index(layer)] = merged
             nodes.remove(crop)
-    return assemble(graph.inputs, graph.outputs, nodes, graph.values.values())
+            values.append(inherit(graph.values[crop.output], graph.values[layer.output]))
+    return assemble(graph.inputs, graph.outputs, nodes, values)
 
 
 def _merged(graph: Graph, layer: Node, crop: Node) -> Node | None:

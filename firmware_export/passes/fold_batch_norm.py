@@ -60,6 +60,8 @@ def _fold(graph: Graph, layer: Node, norm: Node) -> Graph:
         _float(f"{norm.output}/weight", weight * scale.reshape(column)),
         _float(f"{norm.output}/bias", bias * scale + offset),
     ]
+    if (scale == 1).all():  # an offset alone: the weight keeps its name, and integers that the file gave it
+        folded[0] = graph.values[weight_name]
     merged = replace(layer, inputs=(x, *(v.name for v in folded)), outputs=norm.outputs)
     nodes = [merged if node is layer else node for node in graph.nodes if node is not norm]
     return assemble(graph.inputs, graph.outputs, nodes, [*graph.values.values(), *folded])

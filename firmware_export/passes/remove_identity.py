@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from firmware_export.graph import Graph, Node, assemble
+from firmware_export.graph import Graph, Node, assemble, inherit
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.max_pool1d import MaxPool1d
 
@@ -42,4 +42,5 @@ def _without(graph: Graph, identity: Node) -> Graph:
         for node in graph.nodes
         if node is not identity
     ]
-    return assemble(graph.inputs, graph.outputs, nodes, graph.values.values())
+    kept = inherit(graph.values[new], graph.values[old])
+    return assemble(graph.inputs, graph.outputs, nodes, [*graph.values.values(), kept])

@@ -112,6 +112,40 @@ def test_graph_equals_torch(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+IMAGES = {
+    "keyword": lambda: Net(
+        lambda m, x: m.fc(m.net(x).flatten(1)),
+        net=nn.Sequential(
+            nn.Conv2d(2, 6, (5, 3), stride=(2, 1), padding=(2, 1)),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 3, padding=1, groups=6),
+            nn.ReLU6(),
+            nn.MaxPool2d(2),
+            nn.AvgPool2d((2, 1)),
+        ),
+        fc=nn.Linear(6 * 1 * 4, 4),
+    ),
+    "global_pools": lambda: Net(
+        lambda m, x: m.fc(torch.cat([m.conv(x).mean((2, 3)), m.conv(x).amax((2, 3))], 1)),
+        conv=nn.Conv2d(2, 3, 3, dilation=(2, 1)),
+        fc=nn.Linear(6, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_equal_torch(name: str) -> None:
+    torch.manual_seed(3)
+    module = IMAGES[name]().eval()
+    images = np.random.default_rng(0).normal(size=(20, 2, 12, 9)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(images)).numpy()
+    graph = read(export_onnx(module, torch.from_numpy(images[:1])))
+    (found,) = run(graph, np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_export_is_deterministic_quiet_and_leaves_the_module_alone(capfd: pytest.CaptureFixture[str]) -> None:
     module = random_network("residual").train()
     first = export_onnx(module, torch.zeros(1, T, C))
@@ -197,7 +231,7 @@ def test_unknown_domain_is_named() -> None:
     [
         ([helper.make_node("ReduceMean", ["x"], ["y"], axes=[2])], "reduced over axes"),
         ([helper.make_node("Clip", ["x", "low", "high"], ["y"])], "clamp to -1.0..1.0"),
-        ([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], strides=[2], dilations=[2])], "dilation 2"),
+        ([helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], strides=[2], dilations=[2])], r"dilations \[2\]"),
         ([helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3], pads=[1, 1])], "padding"),
         ([helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[99])], "reaches over 99 samples"),
         ([helper.make_node("Softmax", ["x"], ["y"], axis=1)], "softmax"),
