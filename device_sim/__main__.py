@@ -157,12 +157,12 @@ def _head_lines(summary: dict[str, Any]) -> list[str]:
 def _golden_lines(check: GoldenCheck | None) -> list[str]:
     if check is None:
         return []
-    exact = "bit for bit" if check.bound_lsb == 0 else f"at most {check.bound_lsb} LSB"
+    exact = "bit for bit" if check.bound == 0 else f"at most {check.bound:g} {check.unit}"
     verdict = "ok" if check.passed else "FAILED"
     features = "exact" if check.features_equal else "DIFFERENT"
     return [
         f"golden      {verdict}: {check.equal} of {check.windows} windows equal, largest difference "
-        f"{check.max_lsb} LSB (expected {exact}), front end {features}"
+        f"{check.largest:.3g} {check.unit} (expected {exact}), front end {features}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""From int8 logits to an activity and its events: softmax, smoothing, debounce; and to the answers of other heads.
+"""From logits to an activity and its events: softmax, smoothing, debounce; and to the answers of other heads.
 
 State with ``update`` and ``reset``. One update takes the logits of one decision or of many; how a stream is cut into
 updates changes no bit, because every step is written as float64 operations in a fixed order.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +18,74 @@ from numpy.typing import NDArray
 from device_sim.results import Event
 from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
-from edgehar.heads import decide, sigmoid
+from edgehar.heads import decide
+from edgehar.signal.quantization import LIMITS, QuantParams
 
 F64 = NDArray[np.float64]
+Logits = NDArray[Any]  # in the format of their head
+
+LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 
 class Softmax:
-    """Probabilities of int8 logits, through a table of the 256 differences two int8 can have."""
+    """Probabilities of integer logits, through a table of all differences that two of them can have."""
 
-    def __init__(self, scale: float) -> None:
-        self._table = np.array([math.exp(-scale * difference) for difference in range(256)])
+    def __init__(self, quant: QuantParams) -> None:
+        low, high = LIMITS[quant.dtype]
+        self._table = np.array([math.exp(-quant.scale * difference) for difference in range(high - low + 1)])
 
-    def __call__(self, outputs: NDArray[np.int8]) -> F64:
-        """Return probabilities ``[N, K]`` of int8 logits ``[N, K]``; the zero point cancels."""
+    def __call__(self, outputs: Logits) -> F64:
+        """Return probabilities ``[N, K]`` of logits ``[N, K]``; the zero point cancels."""
         wide = outputs.astype(np.intp)
         powers: F64 = self._table[wide.max(axis=1, keepdims=True) - wide]
         return powers / _row_sums(powers)
+
+
+class Sigmoid:
+    """Probability of each integer logit by itself, through a table of all of them."""
+
+    def __init__(self, quant: QuantParams) -> None:
+        low, high = LIMITS[quant.dtype]
+        self._table = np.array([_sigmoid(quant.scale * (q - quant.zero_point)) for q in range(low, high + 1)])
+        self._low = low
+
+    def __call__(self, outputs: Logits) -> F64:
+        """Return probabilities ``[N, K]`` of logits ``[N, K]``."""
+        probabilities: F64 = self._table[outputs.astype(np.intp) - self._low]
+        return probabilities
+
+
+def float_softmax(outputs: Logits) -> F64:
+    """Return probabilities ``[N, K]`` of float32 logits ``[N, K]``."""
+    logits = _numbers(outputs)
+    powers = _each(math.exp, logits - logits.max(axis=1, keepdims=True))
+    return powers / _row_sums(powers)
+
+
+def float_sigmoid(outputs: Logits) -> F64:
+    """Return the probability of each float32 logit by itself."""
+    return _each(_sigmoid, _numbers(outputs))
+
+
+def probabilities_of(kind: str, quant: QuantParams) -> Callable[[Logits], F64]:
+    """Return what turns logits ``[N, K]`` of a head into probabilities: softmax of one choice, else sigmoids."""
+    if quant.dtype == "float32":
+        return float_softmax if kind == "multiclass" else float_sigmoid
+    return Softmax(quant) if kind == "multiclass" else Sigmoid(quant)
+
+
+def _numbers(outputs: Logits) -> F64:
+    """Return float logits without the NaN that a network makes of finite but absurd samples."""
+    return np.nan_to_num(outputs.astype(np.float64), nan=0.0)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -LARGEST_EXPONENT else 0.0
+
+
+def _each(function: Callable[[float], float], x: F64) -> F64:
+    """Apply a function one number at a time: what numpy makes of one depends on where in the array it stands."""
+    return np.array([function(value) for value in x.ravel().tolist()], np.float64).reshape(x.shape)
 
 
 def softmax(logits: NDArray[np.float32]) -> F64:
@@ -151,12 +204,12 @@ class HeadAnswers:
     """What a head after the first says to consecutive windows, each by itself: no smoothing, no events.
 
     Attributes:
-        outputs: ``[N, K]`` int8 raw logits.
+        outputs: ``[N, K]`` raw logits.
         probabilities: ``[N, K]`` float32: softmax of a multiclass head, else the sigmoid of each logit.
         answers: ``[N, W]`` int16: the class, or 1 (yes, probability at least 0.5) or 0 for each label.
     """
 
-    outputs: NDArray[np.int8]
+    outputs: Logits
     probabilities: NDArray[np.float32]
     answers: NDArray[np.int16]
 
@@ -167,19 +220,15 @@ class HeadAnswers:
 
 
 class Answering:
-    """Turns the int8 logits of one head after the first into its answers. Keeps nothing from window to window."""
+    """Turns the logits of one head after the first into its answers. Keeps nothing from window to window."""
 
     def __init__(self, head: Head) -> None:
         self._kind, self._zero_point = head.kind, head.quant.zero_point
-        self._softmax = Softmax(head.quant.scale)
-        self._sigmoid = sigmoid(head.quant.scale, head.quant.zero_point)
+        self._probabilities = probabilities_of(head.kind, head.quant)
 
-    def __call__(self, outputs: NDArray[np.int8]) -> HeadAnswers:
+    def __call__(self, outputs: Logits) -> HeadAnswers:
         """Return the answers to windows with logits ``[N, K]``."""
-        if self._kind == "multiclass":
-            probabilities = self._softmax(outputs)
-        else:
-            probabilities = self._sigmoid[outputs.astype(np.intp) + 128]
+        probabilities = self._probabilities(outputs)
         answers = decide(self._kind, outputs, self._zero_point)
         return HeadAnswers(outputs, probabilities.astype(np.float32), answers)
 
@@ -190,7 +239,7 @@ class DecisionBatch:
 
     Attributes:
         starts: ``[N]`` int64 first sample of each window.
-        outputs: ``[N, K]`` int8 raw logits.
+        outputs: ``[N, K]`` raw logits.
         probabilities: ``[N, K]`` float32 after smoothing.
         labels: ``[N]`` int16.
         ended: (decision, event) for each decision that ended an event by announcing the next.
@@ -198,7 +247,7 @@ class DecisionBatch:
     """
 
     starts: NDArray[np.int64]
-    outputs: NDArray[np.int8]
+    outputs: Logits
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int16]
     ended: tuple[tuple[int, Event], ...]
@@ -269,7 +318,7 @@ class Decisions:
                 f"head {head.name!r} is {head.kind} with {len(head.labels)} labels; the decision stage takes heads "
                 "that choose one of two or more labels"
             )
-        self._softmax = Softmax(head.quant.scale)
+        self._softmax = probabilities_of("multiclass", head.quant)
         self._smoothing = make_smoothing(spec)
         self._debounce = Debounce(spec.min_decisions)
         self._window = window
@@ -281,7 +330,7 @@ class Decisions:
         self._smoothing.reset()
         self._debounce.reset()
 
-    def update(self, starts: NDArray[np.int64], outputs: NDArray[np.int8]) -> DecisionBatch:
+    def update(self, starts: NDArray[np.int64], outputs: Logits) -> DecisionBatch:
         """Decide on the next windows: ``starts`` ``[N]`` and logits ``[N, K]``."""
         labels, probabilities = self._smoothing.update(self._softmax(outputs))
         return DecisionBatch(starts, outputs, probabilities.astype(np.float32), labels, self._events(starts, labels))

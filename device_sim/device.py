@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class Decision(NamedTuple):
         start: first sample of the window.
         label: index into the head's labels, after smoothing.
         probabilities: ``[K]`` float32, after smoothing.
-        outputs: ``[K]`` int8 raw logits.
+        outputs: ``[K]`` raw logits, in the format of their head.
         ended: the event that this decision ended by announcing the next one.
         others: answers of the heads after the first, batches of one.
     """
@@ -45,7 +45,7 @@ class Decision(NamedTuple):
     start: int
     label: int
     probabilities: NDArray[np.float32]
-    outputs: NDArray[np.int8]
+    outputs: NDArray[Any]
     ended: Event | None
     others: tuple[HeadAnswers, ...] = ()
 
@@ -72,7 +72,7 @@ class Device:
         self._front_end = manifest.front_end.stream()
         self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz)
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
-        self._logits = tuple(len(head.labels) for head in manifest.heads)
+        self._logits = tuple((len(head.labels), head.quant.dtype) for head in manifest.heads)
         self._width = len(manifest.channels)
         fifo_rows = max(self._window, self._hop)
         self._block_windows = max(1, BLOCK_ROWS // self._hop)
@@ -187,7 +187,7 @@ class Device:
             for feed in self._feeds:
                 feed.append(columns)
 
-    def _tensors(self, windows: int) -> Iterator[tuple[NDArray[np.int8], ...]]:
+    def _tensors(self, windows: int) -> Iterator[tuple[NDArray[Any], ...]]:
         """The network's inputs for the newest windows, oldest first."""
         return zip(*(feed.views(windows, self._hop) for feed in self._feeds), strict=True)
 
@@ -224,7 +224,7 @@ class Device:
         """``raw`` completes several windows: one front end pass over all; only the engine is timed."""
         self.samples += len(raw)
         self._features(raw)
-        outputs = [np.empty((windows, count), np.int8) for count in self._logits]
+        outputs = [np.empty((windows, count), dtype) for count, dtype in self._logits]
         infer = self.engine.infer
         tensors = self._tensors(windows)
         stamps = [clock_ns()]
@@ -243,7 +243,7 @@ class Device:
         self._advance(windows)
         return batch
 
-    def _decided(self, starts: NDArray[np.int64], outputs: Sequence[NDArray[np.int8]]) -> DecisionBatch:
+    def _decided(self, starts: NDArray[np.int64], outputs: Sequence[NDArray[Any]]) -> DecisionBatch:
         """The decision stage of every head: the first keeps a past and makes events, the others answer each window."""
         batch = self._decisions.update(starts, outputs[0])
         if not self._answerings:

@@ -1,10 +1,12 @@
 """From front-end columns to the tensors of one network input, window after window.
 
-A feed takes columns as they come (``append``) and gives the int8 tensors of the newest windows (``views``); what it
+A feed takes columns as they come (``append``) and gives the tensors of the newest windows (``views``); what it
 holds has a fixed size (``nbytes``) and can be forgotten (``reset``).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +16,14 @@ from edgehar.bundle import ModelInput
 from edgehar.signal.features import WindowFeatures
 
 F32 = NDArray[np.float32]
-I8 = NDArray[np.int8]
+Tensors = list[NDArray[Any]]  # of the input's format
 
 
 class WindowFeed:
     """An input that gets the window itself: its columns are quantized as they come and wait in a ring.
 
     Args:
-        source: which columns, and their scale.
+        source: which columns, and their format.
         window: rows of a tensor.
         append_max: most rows in one append.
     """
@@ -29,7 +31,7 @@ class WindowFeed:
     def __init__(self, source: ModelInput, window: int, append_max: int) -> None:
         self._pick = source.pick
         self._quantize = source.quant.quantize
-        self._ring = RingBuffer(window, len(source.columns), append_max)
+        self._ring = RingBuffer(window, len(source.columns), append_max, source.quant.dtype)
         self.nbytes = self._ring.nbytes
         self.reset = self._ring.reset
 
@@ -37,7 +39,7 @@ class WindowFeed:
         """Take front-end columns ``[N, F]``."""
         self._ring.append(self._quantize(self._pick(columns)))
 
-    def views(self, count: int, hop: int) -> list[I8]:
+    def views(self, count: int, hop: int) -> Tensors:
         """Return ``count`` windows ``[window, C]``, ``hop`` rows apart, up to the newest; valid until an append."""
         return self._ring.views(count, hop)
 
@@ -52,7 +54,7 @@ class FeatureFeed:
         self._pick = source.pick
         self._features = features
         self._quantize = source.quant.quantize
-        self._ring = RingBuffer(window, len(source.columns), append_max, np.float32)
+        self._ring = RingBuffer(window, len(source.columns), append_max, "float32")
         self.nbytes = self._ring.nbytes
         self.reset = self._ring.reset
 
@@ -60,7 +62,7 @@ class FeatureFeed:
         """Take front-end columns ``[N, F]``."""
         self._ring.append(self._pick(columns))
 
-    def views(self, count: int, hop: int) -> list[I8]:
+    def views(self, count: int, hop: int) -> Tensors:
         """Return the features ``[width]`` of ``count`` windows, ``hop`` rows apart, up to the newest."""
         windows = np.stack(self._ring.views(count, hop))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -34,14 +34,14 @@ class HeadTrace:
         truth: ``[N, W]`` int16, -1 where unknown.
         answers: ``[N, W]`` int16.
         probabilities: ``[N, K]`` float32.
-        outputs: ``[N, K]`` int8 raw output of the interpreter.
+        outputs: ``[N, K]`` raw output of the interpreter, in the format of its head.
         baseline: ``[N, W]`` int16 answers of the full-precision model, or None.
     """
 
     truth: NDArray[np.int16]
     answers: NDArray[np.int16]
     probabilities: NDArray[np.float32]
-    outputs: NDArray[np.int8]
+    outputs: NDArray[Any]
     baseline: NDArray[np.int16] | None
 
 
@@ -59,7 +59,7 @@ class RecordingTrace:
         truth: ``[N]`` int16 label of the window when all its samples agree, else -1 (streamed, not scored).
         decisions: ``[N]`` int16 decided label after smoothing.
         probabilities: ``[N, K]`` float32 after softmax and smoothing.
-        outputs: ``[N, K]`` int8 raw output of the interpreter.
+        outputs: ``[N, K]`` raw output of the interpreter, in the format of its head.
         baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
         events: what the device announced, in order.
         invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
@@ -74,7 +74,7 @@ class RecordingTrace:
     truth: NDArray[np.int16]
     decisions: NDArray[np.int16]
     probabilities: NDArray[np.float32]
-    outputs: NDArray[np.int8]
+    outputs: NDArray[Any]
     baseline: NDArray[np.int16] | None
     events: tuple[Event, ...]
     invalid_samples: int

@@ -22,7 +22,7 @@ class RingBuffer:
         dtype: of the numbers.
     """
 
-    def __init__(self, window: int, width: int, append_max: int, dtype: type[np.generic] = np.int8) -> None:
+    def __init__(self, window: int, width: int, append_max: int, dtype: str = "int8") -> None:
         if window < 1 or width < 1 or append_max < 1:
             raise ValueError(f"window {window}, width {width}, append_max {append_max}: expected at least 1 each")
         self.window = window

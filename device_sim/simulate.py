@@ -128,7 +128,7 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
         truth=_truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0],
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
         probabilities=np.concatenate([np.empty((0, classes), np.float32), *(b.probabilities for b in batches)]),
-        outputs=np.concatenate([np.empty((0, classes), np.int8), *(b.outputs for b in batches)]),
+        outputs=np.concatenate([np.empty((0, classes), manifest.heads[0].quant.dtype), *(b.outputs for b in batches)]),
         baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
         events=tuple(events),
         invalid_samples=device.invalid_samples,
@@ -146,14 +146,15 @@ def _truth(run: _Run, head: int, samples: NDArray[np.int16] | None, windows: int
 
 
 def _head_trace(run: _Run, index: int, source: Recording, batches: list[DecisionBatch], windows: int) -> HeadTrace:
-    task = run.bundle.manifest.heads[index].task
+    head = run.bundle.manifest.heads[index]
+    task = head.task
     samples = None if source.labels is None else sample_truth(task, source.labels, source.label_names)
     said, k = [batch.others[index - 1] for batch in batches], len(task.labels)
     return HeadTrace(
         truth=_truth(run, index, samples, windows),
         answers=np.concatenate([np.empty((0, task.columns), np.int16), *(s.answers for s in said)]),
         probabilities=np.concatenate([np.empty((0, k), np.float32), *(s.probabilities for s in said)]),
-        outputs=np.concatenate([np.empty((0, k), np.int8), *(s.outputs for s in said)]),
+        outputs=np.concatenate([np.empty((0, k), head.quant.dtype), *(s.outputs for s in said)]),
         baseline=None if run.baseline is None else run.baseline.answers(index, source.name, windows),
     )
 

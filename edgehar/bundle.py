@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
 from edgehar.heads import Task
+from edgehar.precision import Precision
 from edgehar.recording import Channel
 from edgehar.signal import FrontEnd, NetworkInput, QuantParams
 
@@ -34,29 +35,29 @@ ZOO_FOLDER = Path(__file__).parent / "zoo"
 
 @dataclass(frozen=True)
 class ModelInput(NetworkInput):
-    """One input of the network on the device: a :class:`edgehar.signal.NetworkInput` and how it becomes int8."""
+    """One input of the network on the device: a :class:`edgehar.signal.NetworkInput` and the format of its tensor."""
 
     quant: QuantParams = field(kw_only=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
-        return {**super().to_dict(), "quant": asdict(self.quant)}
+        return {**super().to_dict(), "quant": self.quant.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild from :meth:`to_dict`."""
-        return cls(**{**vars(NetworkInput.from_dict(data)), "quant": QuantParams(**data["quant"])})
+        return cls(**{**vars(NetworkInput.from_dict(data)), "quant": QuantParams.from_dict(data["quant"])})
 
 
 @dataclass(frozen=True)
 class Head:
-    """One output of the network: a :class:`edgehar.heads.Task` and its scale.
+    """One output of the network: a :class:`edgehar.heads.Task` and the format of its logits.
 
     Attributes:
         name: e.g. ``activity``.
         kind: ``multiclass``, ``binary`` or ``multilabel``.
         labels: one a logit, in order.
-        quant: how its int8 logits map to real ones.
+        quant: the format of its logits.
         groups, purity: how a window's truth follows from a recording's labels, for scoring; in the manifest only
             where they are not the defaults.
     """
@@ -83,7 +84,7 @@ class Head:
             "name": self.name,
             "kind": self.kind,
             "labels": list(self.labels),
-            "quant": asdict(self.quant),
+            "quant": self.quant.to_dict(),
         }
         if self.groups:
             data["groups"] = {label: list(names) for label, names in self.groups.items()}
@@ -95,7 +96,7 @@ class Head:
     def from_dict(cls, data: Mapping[str, Any]) -> Head:
         """Rebuild from :meth:`to_dict`."""
         groups = {label: tuple(names) for label, names in data.get("groups", {}).items()}
-        quant = QuantParams(**data["quant"])
+        quant = QuantParams.from_dict(data["quant"])
         return cls(data["name"], data["kind"], tuple(data["labels"]), quant, groups, data.get("purity", 1.0))
 
 
@@ -141,6 +142,11 @@ class Manifest:
     licence: Mapping[str, str]  # data, model
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def precision(self) -> Precision:
+        """What the recipe's name says."""
+        return Precision.of(self.recipe)
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -196,6 +202,10 @@ class Manifest:
             problems.append(f"front end reads {self.front_end.channels}, the channels are others")
         problems += self._input_problems()
         problems += self._head_problems()
+        try:
+            _ = self.precision
+        except (ValueError, AttributeError) as error:
+            problems.append(str(error))
         if self.decision.smoothing not in ("none", "ema", "majority"):
             problems.append(f"decision smoothing {self.decision.smoothing!r}, expected none, ema or majority")
         for name in self.files:

@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
 from edgehar.errors import ExportError, UsageError
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
+from edgehar.precision import Precision
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, NetworkInput, QuantParams, input_tensors, sliding_windows
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
 from firmware_export.ops import is_stateful
 from firmware_export.reference import run
-from firmware_export.verify import VerificationReport, verified_every, verify
+from firmware_export.verify import VerificationReport, verified_every
+from firmware_export.verify_real import RealVerification
 
 GOLDEN_WINDOWS = 32
 NO_SMOOTHING = DecisionSpec()  # averaging costs up to a point of window accuracy
-TARGET_FILES = {
-    "tflite": ("model_f32.tflite", "model_i8.tflite"),
-    "onnx": ("model_f32.onnx", "model_i8.onnx"),
-}
+TARGETS = ("tflite", "onnx")  # extensions of their files
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +91,7 @@ class Exported:
 
     bundle: Bundle
     converted: Converted
-    verification: VerificationReport
+    verification: VerificationReport | RealVerification
     timings_s: Mapping[str, float]
 
 
@@ -118,19 +117,16 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     windows = [device_tensors(plan, item.recording, converted.input_quants) for item in plan.held_out]
     every_window = tuple(map(np.concatenate, zip(*windows, strict=True)))
     count = len(every_window[0])
-    say(f"verifying {-(-count // verified_every(converted.integers, count)):,} held-out windows on five engines")
-    files = converted.files
-    outputs = run(converted.integers, every_window)
-    kinds = [task.kind for task in plan.tasks]
-    tflite, onnx = files["model_i8.tflite"], files["model_i8.onnx"]
-    report = verify(converted.integers, tflite, onnx, every_window, outputs, kinds=kinds)
+    say(f"verifying {-(-count // verified_every(converted.graph, count)):,} held-out windows in every engine")
+    outputs = converted.run(every_window)
+    report = converted.verify(every_window, outputs, [task.kind for task in plan.tasks])
     verified = time.perf_counter()
     say("writing the bundle")
     heads = tuple(
         Head(task.name, task.kind, task.labels, quant, task.groups, task.purity)
         for task, quant in zip(plan.tasks, converted.output_quants, strict=True)
     )
-    accuracy = _int8_scores(plan, heads, outputs)
+    scores = _device_scores(plan, heads, outputs, converted.precision)
     manifest = Manifest(
         name=plan.name,
         rate_hz=plan.held_out[0].recording.rate_hz,
@@ -149,15 +145,16 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
             **plan.model,
             "parameters": converted.parameters,
             "macs": converted.macs,
-            "stateful": is_stateful(converted.integers),
+            "stateful": is_stateful(converted.graph),
         },
-        provenance={**plan.provenance, "verification": {**report.to_dict(), **accuracy}},
+        provenance={**plan.provenance, "verification": {**report.to_dict(), **scores}},
         licence=plan.licence,
     )
-    files = {n: converted.files[n] for target in plan.targets for n in TARGET_FILES[target]}
+    wanted = [Precision.FLOAT32, converted.precision] if not plan.slim else [converted.precision]
+    names = [precision.model_file(target) for target in plan.targets for precision in wanted]
+    files = {name: converted.files[name] for name in names if name in converted.files}
     files |= plan.baseline
     if plan.slim:
-        files = {n: data for n, data in files.items() if "_f32" not in n}
         files["baseline.npz"] = _without_logits(plan)
     files["golden.npz"] = _golden(plan, converted)
     sizes = {name: len(data) for name, data in files.items()}
@@ -173,9 +170,9 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
 
 
 def _check(plan: ExportPlan, out: Path) -> None:
-    unknown = [t for t in plan.targets if t not in TARGET_FILES]
+    unknown = [t for t in plan.targets if t not in TARGETS]
     if unknown or not plan.targets:
-        raise UsageError(f"target {', '.join(unknown) or '(none)'} is not known; there are {', '.join(TARGET_FILES)}")
+        raise UsageError(f"target {', '.join(unknown) or '(none)'} is not known; there are {', '.join(TARGETS)}")
     if out.exists() and not (out / "manifest.json").is_file():
         raise UsageError(f"{out}: exists and is not a bundle; choose another --out, nothing was written")
     if not plan.held_out:
@@ -187,23 +184,23 @@ def _windows(plan: ExportPlan, recording: Recording) -> NDArray[np.float32]:
     return sliding_windows(plan.front_end.run(recording.samples), plan.window, plan.hop)
 
 
-def device_tensors(
-    plan: ExportPlan, recording: Recording, quants: Sequence[QuantParams]
-) -> tuple[NDArray[np.int8], ...]:
-    """Each input for all windows of a recording as the device would hold it, ``[N, window, C]`` int8."""
+def device_tensors(plan: ExportPlan, recording: Recording, quants: Sequence[QuantParams]) -> tuple[NDArray[Any], ...]:
+    """Each input for all windows of a recording as the device would hold it, ``[N, window, C]`` in its format."""
     tensors = input_tensors(plan.inputs, _windows(plan, recording))
     return tuple(quant.quantize(x) for quant, x in zip(quants, tensors, strict=True))
 
 
-def _int8_scores(plan: ExportPlan, heads: tuple[Head, ...], outputs: tuple[NDArray[np.int8], ...]) -> dict[str, Any]:
-    """Scores of the integer network, and its agreement with the baseline: the first head's, and each one's if several.
+def _device_scores(
+    plan: ExportPlan, heads: tuple[Head, ...], outputs: tuple[NDArray[Any], ...], precision: Precision
+) -> dict[str, Any]:
+    """Scores of the device's network, and its agreement with the baseline: the first head's, and each one's if several.
 
     ``baseline_accuracy`` and ``baseline_macro_f1`` of each head stand beside its own, so that the card needs no more.
     """
     rows = []
-    for i, (head, integers) in enumerate(zip(heads, outputs, strict=True)):
+    for i, (head, logits) in enumerate(zip(heads, outputs, strict=True)):
         truth = np.concatenate([_window_truth(plan, item, head.task) for item in plan.held_out])
-        decided = decide(head.kind, integers, head.quant.zero_point)
+        decided = decide(head.kind, logits, head.quant.zero_point)
         baseline = decide(head.kind, np.concatenate([item.baseline_logits[i] for item in plan.held_out]))
         scores, reference = score_head(head.task, truth, decided), score_head(head.task, truth, baseline)
         rows.append(
@@ -219,8 +216,8 @@ def _int8_scores(plan: ExportPlan, heads: tuple[Head, ...], outputs: tuple[NDArr
     first = rows[0]
     return {
         "scored_windows": first["windows"],
-        "int8_accuracy": first["accuracy"],
-        "int8_macro_f1": first["macro_f1"],
+        f"{precision.label}_accuracy": first["accuracy"],
+        f"{precision.label}_macro_f1": first["macro_f1"],
         "agreement_with_baseline": first["agreement"],
         **({"heads": rows} if len(rows) > 1 else {}),
     }
@@ -252,7 +249,7 @@ def _suffix(index: int) -> str:
 
 
 def _golden(plan: ExportPlan, converted: Converted) -> bytes:
-    """``golden.npz``: a stretch of held-out stream from raw samples to integer outputs, for any engine to reproduce.
+    """``golden.npz``: a stretch of held-out stream from raw samples to raw outputs, for any engine to reproduce.
 
     The stretch with the most activities is taken; the front end starts from reset at its first sample. Where the
     heads' labels are not simply the data set's, its own labels travel along, so that every head can be scored.
@@ -263,11 +260,11 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     quantized = device_tensors(plan, stretch, converted.input_quants)
     meta: dict[str, Any] = {"recording": item.recording.name, "subject": item.recording.subject, "start_sample": start}
     meta["dataset"] = plan.provenance["data"]["dataset"]
-    integers = run(converted.integers, quantized)
+    outputs = converted.run(quantized)
     logits = run(converted.float_graph, input_tensors(plan.inputs, _windows(plan, stretch)))
     arrays: dict[str, NDArray[Any]] = {f"stream_windows{_suffix(i)}": x for i, x in enumerate(quantized)}
     for i in range(len(plan.tasks)):
-        arrays[f"stream_outputs{_suffix(i)}"] = integers[i]
+        arrays[f"stream_outputs{_suffix(i)}"] = outputs[i]
         arrays[f"stream_logits{_suffix(i)}"] = logits[i]
     if len(plan.tasks) > 1 or not plan.tasks[0].is_plain:
         arrays["stream_source_labels"] = _labels(stretch)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edgehar.errors import ExportError
-from edgehar.signal import QuantParams
+from edgehar.precision import Precision
+from edgehar.signal import FLOAT32, QuantParams
 from firmware_export.calibration import calibrate
 from firmware_export.graph import Graph
-from firmware_export.hybrid import quantize_weights
+from firmware_export.hybrid import quantize_weights, run_hybrid
 from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.passes import PASSES, RANGE_PASSES, run_passes
 from firmware_export.quantize import quantize
-from firmware_export.recipes import Precision, recipe_named
-from firmware_export.reference import Windows
+from firmware_export.recipes import recipe_named
+from firmware_export.reference import Windows, run
 from firmware_export.targets import TARGETS
 from firmware_export.targets.target import Sources
+from firmware_export.verify import Candidate, VerificationReport, verify
+from firmware_export.verify_real import RealVerification, verify_real
 from firmware_export.wide import quantize_wide
 
 QUANTIZERS: Mapping[Precision, Callable[[Graph], Graph]] = {
@@ -53,6 +59,11 @@ class Converted:
     timings_s: Mapping[str, float]
 
     @property
+    def precision(self) -> Precision:
+        """What the recipe asks for."""
+        return recipe_named(self.recipe).precision
+
+    @property
     def integers(self) -> Graph:
         """The quantized graph of an integer recipe.
 
@@ -60,30 +71,55 @@ class Converted:
             ExportError: the recipe has none.
         """
         if self.quantized_graph is None:
-            raise ExportError(
-                f"recipe {self.recipe!r} makes no integers: its files take float32 windows, a bundle's engines take "
-                "int8; choose static_wi8_ai8 for a bundle"
-            )
+            raise ExportError(f"recipe {self.recipe!r} makes no integers: its activations are float32")
         return self.quantized_graph
 
     @property
-    def input_quants(self) -> tuple[QuantParams, ...]:
-        """How the device turns features into each int8 input, in order.
+    def graph(self) -> Graph:
+        """What the recipe's own file holds."""
+        return self.quantized_graph or self.hybrid_graph or self.float_graph
+
+    def file(self, extension: str) -> bytes | None:
+        """Return the recipe's own ``tflite`` or ``onnx``; None where there is no such file."""
+        return self.files.get(self.precision.model_file(extension))
+
+    def run(self, windows: Windows) -> tuple[NDArray[Any], ...]:
+        """Return each output ``[N, K]`` as the numpy reference of the recipe computes it.
+
+        Args:
+            windows: ``[N, ...]`` of each input in its format (:attr:`input_quants`).
+        """
+        return run(self.graph, windows) if self.hybrid_graph is None else run_hybrid(self.hybrid_graph, windows)
+
+    def verify(
+        self, windows: Windows, expected: tuple[NDArray[Any], ...], kinds: Sequence[str]
+    ) -> VerificationReport | RealVerification:
+        """Run the recipe's files in every engine that takes them and compare.
+
+        Args:
+            windows: ``[N, ...]`` of each input in its format.
+            expected: what :meth:`run` gives for them.
+            kinds: of each output's head, as in ``edgehar.heads.KINDS``.
 
         Raises:
-            ExportError: the recipe has no integers, or its activations are int16.
+            VerificationError: an engine is over its bound.
+            MissingExtraError: an interpreter is not installed.
         """
-        if self.integers.input_dtype != "int8":
-            raise ExportError(
-                f"recipe {self.recipe!r} takes {self.integers.input_dtype} windows, a bundle's engines take int8; "
-                "choose static_wi8_ai8 for a bundle"
-            )
-        return tuple(_params(self.integers, name) for name in self.integers.inputs)
+        tflite, onnx = self.files[self.precision.model_file("tflite")], self.file("onnx")
+        if self.quantized_graph is None:
+            candidate = Candidate(self.graph, tflite, onnx)
+            return verify_real(self.precision, candidate, windows, expected, kinds=kinds)
+        return verify(self.quantized_graph, tflite, onnx, windows, expected, kinds=kinds)
+
+    @property
+    def input_quants(self) -> tuple[QuantParams, ...]:
+        """The format of each input, in order: how the device makes it of features."""
+        return tuple(_format(self.graph, name) for name in self.graph.inputs)
 
     @property
     def output_quants(self) -> tuple[QuantParams, ...]:
-        """What the int8 logits of each output mean, in order. Raises as :attr:`integers`."""
-        return tuple(_params(self.integers, name) for name in self.integers.outputs)
+        """The format of each output, in order: what its logits mean."""
+        return tuple(_format(self.graph, name) for name in self.graph.outputs)
 
 
 def convert(
@@ -121,7 +157,7 @@ def convert(
             calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
             quantized = QUANTIZERS[chosen.precision](calibrated)
-    sources = Sources(onnx, float_graph, quantized, hybrid, metadata or {})
+    sources = Sources(onnx, chosen.precision, float_graph, quantized, hybrid, metadata or {})
     files: dict[str, bytes] = {}
     for name, target in TARGETS.items():
         with _timed(timings, f"write_{name}"):
@@ -145,6 +181,8 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = time.perf_counter() - start
 
 
-def _params(graph: Graph, name: str) -> QuantParams:
-    quant = graph.values[name].quantization
-    return QuantParams(quant.scale, quant.zero_point)
+def _format(graph: Graph, name: str) -> QuantParams:
+    value = graph.values[name]
+    if value.dtype == "float32":
+        return FLOAT32
+    return QuantParams(value.quantization.scale, value.quantization.zero_point, value.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgehar.bundle import Manifest
@@ -18,9 +18,11 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
     """
     evidence, provenance = manifest.provenance["verification"], manifest.provenance
     model, labels = manifest.model, ", ".join(manifest.heads[0].labels)
-    drop = 100 * (baseline["accuracy"] - evidence["int8_accuracy"])
+    label, unit = manifest.precision.label, difference_unit(evidence["engines"])
+    accuracy, macro_f1 = evidence[f"{label}_accuracy"], evidence[f"{label}_macro_f1"]
+    drop = 100 * (baseline["accuracy"] - accuracy)
     engines = "\n".join(
-        f"| {e['engine']} | {e['windows']:,} | {e['max_lsb']} | {100 * e['exact']:.2f} % "
+        f"| {e['engine']} | {e['windows']:,} | {largest_difference(e)} | {100 * e['exact']:.2f} % "
         f"| {100 * e['same_label']:.2f} % |"
         for e in evidence["engines"]
     )
@@ -50,13 +52,13 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 | | accuracy | macro-F1 |
 |---|---|---|
 | full precision on {baseline["device"]} | {100 * baseline["accuracy"]:.2f} % | {100 * baseline["macro_f1"]:.2f} % |
-| int8 | {100 * evidence["int8_accuracy"]:.2f} % | {100 * evidence["int8_macro_f1"]:.2f} % |
+| {label} | {100 * accuracy:.2f} % | {100 * macro_f1:.2f} % |
 
 Drop {drop:.2f} points; the same label as full precision for {100 * evidence["agreement_with_baseline"]:.2f} %.
-{_heads(evidence)}
-The integer network on held-out windows, as many as stand in the table, against the numpy reference:
+{_heads(evidence, label)}
+The device's network on held-out windows, as many as stand in the table, against the numpy reference:
 
-| engine | windows | largest difference (LSB) | equal outputs | same label |
+| engine | windows | largest difference ({unit}) | equal outputs | same label |
 |---|---|---|---|---|
 {engines}
 
@@ -74,6 +76,16 @@ such a window still gets one of the labels above. Not a medical device.
 """
 
 
+def difference_unit(engines: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the engines' largest differences are counted in: steps of integers, or standard deviations."""
+    return "sd" if any("max_sd" in engine for engine in engines) else "LSB"
+
+
+def largest_difference(engine: Mapping[str, Any]) -> str:
+    """Return an engine's largest difference without its unit."""
+    return f"{engine['max_sd']:.1g}" if "max_sd" in engine else str(engine["max_lsb"])
+
+
 def _inputs(manifest: Manifest) -> str:
     """One row an input: the columns it gets, and what of them."""
     names = manifest.front_end.names
@@ -86,7 +98,7 @@ def _inputs(manifest: Manifest) -> str:
     return "\n".join(f"| input {name} | {columns} |" for name, columns in rows)
 
 
-def _heads(evidence: Mapping[str, Any]) -> str:
+def _heads(evidence: Mapping[str, Any], label: str) -> str:
     """The scores of each head, nothing where there is one."""
     if "heads" not in evidence:
         return ""
@@ -96,10 +108,11 @@ def _heads(evidence: Mapping[str, Any]) -> str:
         f"| {_percent(h['macro_f1'])} | {_percent(h['agreement'])} |"
         for h in evidence["heads"]
     )
+    figures = (f"{what}, {whose}" for what in ("accuracy", "macro-F1") for whose in ("full precision", label))
     return f"""
 Every head on the windows whose truth it knows; the table above is the first one's:
 
-| head | kind | labels | windows | accuracy, full precision | int8 | macro-F1, full precision | int8 | same answer |
+| head | kind | labels | windows | {" | ".join(figures)} | same answer |
 |---|---|---|---|---|---|---|---|---|
 {rows}
 """

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from edgehar.errors import UsageError
+from edgehar.precision import Precision
 from firmware_export.calibration import RangeRule
-
-
-class Precision(StrEnum):
-    """Of weights and activations; names as in the recipes."""
-
-    FLOAT32 = "float32"
-    DYNAMIC_WI8 = "dynamic_wi8"  # weights int8, activations float32, rounded to int8 inside LiteRT's kernels
-    STATIC_WI8_AI16 = "static_wi8_ai16"  # weights int8, activations int16, biases and sums int64
-    STATIC_WI8_AI8 = "static_wi8_ai8"  # weights and activations int8, biases and sums int32
 
 
 @dataclass(frozen=True)

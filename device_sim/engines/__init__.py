@@ -6,7 +6,7 @@ line in ``ENGINES``; the contract tests find it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from device_sim.engines.litert import open_litert, open_litert_ref
@@ -15,7 +15,8 @@ from device_sim.engines.protocol import Engine
 from device_sim.engines.tflite_runtime import open_tflite_runtime
 from device_sim.engines.tflm import open_tflm
 from edgehar.bundle import Bundle
-from edgehar.errors import UsageError
+from edgehar.errors import EngineError, UsageError
+from edgehar.precision import Precision
 
 __all__ = ["DEFAULT_ENGINE", "ENGINES", "Engine", "EngineEntry", "open_engine"]
 
@@ -27,33 +28,41 @@ class EngineEntry:
     Attributes:
         open: loads the bundle's model and checks it against the manifest.
         label: for people.
-        model: file of the bundle that it runs.
+        extension: of the file that it runs; which of the bundle's, its recipe says
+            (:meth:`edgehar.precision.Precision.model_file`).
         package: the import it needs.
         extra: install extra that brings the package.
-        golden_lsb: how far its int8 logits may be from the golden ones. 0 is bit for bit; others round differently
-            inside fused kernels.
+        golden_lsb: how far its integer logits may be from the golden ones where the bundle does not say (see
+            :mod:`device_sim.golden`). 0 is bit for bit; others round differently inside fused kernels.
+        precisions: what it has kernels for.
     """
 
     open: Callable[[Bundle], Engine]
     label: str
-    model: str
+    extension: str
     package: str
     extra: str
     golden_lsb: int
+    precisions: Collection[Precision] = (Precision.STATIC_WI8_AI8,)
 
 
+_EVERY = tuple(Precision)
+_NO_DYNAMIC = (Precision.STATIC_WI8_AI8, Precision.STATIC_WI8_AI16, Precision.FLOAT32)
+_INT8_OR_FLOAT = (Precision.STATIC_WI8_AI8, Precision.FLOAT32)
 ENGINES: dict[str, EngineEntry] = {
-    "litert": EngineEntry(open_litert, "LiteRT, XNNPACK kernels", "model_i8.tflite", "ai_edge_litert", "device", 3),
+    "litert": EngineEntry(open_litert, "LiteRT, XNNPACK kernels", "tflite", "ai_edge_litert", "device", 3, _EVERY),
     "litert_ref": EngineEntry(
-        open_litert_ref, "LiteRT, reference kernels", "model_i8.tflite", "ai_edge_litert", "device", 0
+        open_litert_ref, "LiteRT, reference kernels", "tflite", "ai_edge_litert", "device", 0, _EVERY
     ),
     "tflite_runtime": EngineEntry(
-        open_tflite_runtime, "tflite-runtime 2.14", "model_i8.tflite", "tflite_runtime", "tflite-runtime", 3
+        open_tflite_runtime, "tflite-runtime 2.14", "tflite", "tflite_runtime", "tflite-runtime", 3, _EVERY
     ),
     "tflm": EngineEntry(
-        open_tflm, "TensorFlow Lite Micro, reference kernels", "model_i8.tflite", "tflite_micro", "export", 0
+        open_tflm, "TensorFlow Lite Micro, reference kernels", "tflite", "tflite_micro", "export", 0, _NO_DYNAMIC
     ),
-    "onnxruntime": EngineEntry(open_onnxruntime, "ONNX Runtime, CPU", "model_i8.onnx", "onnxruntime", "export", 3),
+    "onnxruntime": EngineEntry(
+        open_onnxruntime, "ONNX Runtime, CPU", "onnx", "onnxruntime", "export", 3, _INT8_OR_FLOAT
+    ),
 }
 DEFAULT_ENGINE = "litert"
 
@@ -64,10 +73,18 @@ def open_engine(name: str, bundle: Bundle) -> Engine:
     Raises:
         UsageError: no engine has that name.
         MissingExtraError: its interpreter is not installed.
-        EngineError: the interpreter refuses the model, or the model is not what the manifest says.
+        EngineError: the engine has no kernels for the bundle's recipe, the interpreter refuses the model, or the model
+            is not what the manifest says.
         BundleError: the bundle lacks the model file or it was altered.
     """
     entry = ENGINES.get(name)
     if entry is None:
         raise UsageError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
+    precision = bundle.manifest.precision
+    if precision not in entry.precisions:
+        able = ", ".join(other for other, its in ENGINES.items() if precision in its.precisions)
+        raise EngineError(
+            f"engine {name}: runs the recipes {', '.join(entry.precisions)}, this bundle's is "
+            f"{bundle.manifest.recipe}, which {able} run; choose one of them, or export with another --recipe"
+        )
     return entry.open(bundle)

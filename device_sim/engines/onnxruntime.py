@@ -1,27 +1,25 @@
-"""ONNX Runtime on one CPU thread, running the QDQ file ``model_i8.onnx``."""
+"""ONNX Runtime on one CPU thread, running the float or the QDQ file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.engines.protocol import NativeLog, check_counts, native_stderr_captured, refuse, zero_inputs
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import EngineError, MissingExtraError
 
-MODEL = "model_i8.onnx"
 TYPES = {"tensor(int8)": "int8", "tensor(float)": "float32"}
 
 
 class OnnxRuntimeEngine:
-    """Runs ``model_i8.onnx``. See :class:`device_sim.engines.protocol.Engine`.
+    """Runs the ``.onnx`` of the bundle's recipe. See :class:`device_sim.engines.protocol.Engine`.
 
-    The file may take and give int8, or real numbers as QDQ files usually do: then the window is dequantized before
-    and the logits quantized after, with the manifest's scales. A session does not tell the scales inside the file,
-    so shapes and types alone are checked here; the golden outputs check the rest.
+    The file of an int8 recipe may take and give int8, or real numbers as QDQ files usually do: then the window is
+    dequantized before and the logits quantized after, with the manifest's scales. A session does not tell the scales
+    inside the file, so shapes and types alone are checked here; the golden outputs check the rest.
     """
 
     name = "onnxruntime"
@@ -33,7 +31,8 @@ class OnnxRuntimeEngine:
         except ModuleNotFoundError:
             raise MissingExtraError("onnxruntime", "export", "the engine 'onnxruntime'") from None
         self.version = str(onnxruntime.__version__)
-        model = bundle.read(MODEL)
+        file = bundle.manifest.precision.model_file("onnx")
+        model = bundle.read(file)
         self._model_bytes = len(model)
         self._manifest = bundle.manifest
         options = onnxruntime.SessionOptions()
@@ -48,15 +47,15 @@ class OnnxRuntimeEngine:
             except Exception as caught:
                 error = caught
         if error is not None:
-            raise refuse("onnxruntime", MODEL, error, log)
+            raise refuse("onnxruntime", file, error, log)
         self._real_in, self._real_out = _check(self._session, bundle.manifest)
         self._inputs = [i.name for i in self._session.get_inputs()]
         self._outputs = [o.name for o in self._session.get_outputs()]
         self._run = self._session.run
         self.infer(*zero_inputs(bundle.manifest))
 
-    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for one window."""
+    def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Return the logits of each head for one window."""
         fed: Sequence[NDArray[Any]] = inputs
         if self._real_in:
             fed = [i.quant.dequantize(array) for i, array in zip(self._manifest.inputs, inputs, strict=True)]
@@ -81,25 +80,28 @@ def _check(session: object, manifest: Manifest) -> tuple[bool, bool]:
     inputs, outputs = session.get_inputs(), session.get_outputs()  # type: ignore[attr-defined]
     check_counts("onnxruntime", manifest, len(inputs), len(outputs))
     fed = [
-        _kind(f"input {each.name!r}", tensor, shape)
+        _kind(f"input {each.name!r}", tensor, shape, each.quant.dtype)
         for each, tensor, shape in zip(manifest.inputs, inputs, manifest.input_shapes, strict=True)
     ]
-    given = [_kind(f"output {h.name!r}", o, (1, len(h.labels))) for h, o in zip(manifest.heads, outputs, strict=True)]
+    given = [
+        _kind(f"output {head.name!r}", tensor, (1, len(head.labels)), head.quant.dtype)
+        for head, tensor in zip(manifest.heads, outputs, strict=True)
+    ]
     for role, kinds in (("inputs", fed), ("outputs", given)):
         if len(set(kinds)) > 1:
             raise EngineError(f"engine onnxruntime: {role} are of several types ({', '.join(kinds)}), expected one")
     return fed[0] == "float32", given[0] == "float32"
 
 
-def _kind(role: str, tensor: object, shape: tuple[int, ...]) -> str:
+def _kind(role: str, tensor: object, shape: tuple[int, ...], dtype: str) -> str:
     found, kind = list(tensor.shape), TYPES.get(tensor.type)  # type: ignore[attr-defined]
     fits = len(found) == len(shape) and all(
         not isinstance(n, int) or n == want for n, want in zip(found, shape, strict=True)
     )  # a name or None stands for any length
-    if not fits or kind is None:
+    if not fits or kind not in (dtype, "float32"):
         raise EngineError(
             f"engine onnxruntime: the model's {role} is {tensor.type} {found}, "  # type: ignore[attr-defined]
-            f"the manifest says int8 or float32 {list(shape)}; export the model again"
+            f"the manifest says {' or '.join(dict.fromkeys((dtype, 'float32')))} {list(shape)}; export the model again"
         )
     return kind
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ class Engine(Protocol):
     name: str
     version: str
 
-    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits ``[K]`` of each head for one window, one array an input, both in the manifest's order.
+    def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Return the logits ``[K]`` of each head for one window, one array an input, both as the manifest has them.
 
         Windows are independent: what an earlier one left in state tensors is cleared first.
 
@@ -68,7 +68,7 @@ def facts_from_details(details: dict[str, object]) -> TensorFacts:
 
 
 def check_model(name: str, manifest: Manifest, inputs: Sequence[TensorFacts], outputs: Sequence[TensorFacts]) -> None:
-    """Compare a loaded model with the manifest: tensor counts, shapes, int8, scales and zero points.
+    """Compare a loaded model with the manifest: tensor counts, shapes, types, scales and zero points.
 
     Raises:
         EngineError: they differ; the message names what the model has and what the manifest says.
@@ -94,14 +94,16 @@ def check_counts(name: str, manifest: Manifest, inputs: int, outputs: int) -> No
         )
 
 
-def zero_inputs(manifest: Manifest) -> list[NDArray[np.int8]]:
+def zero_inputs(manifest: Manifest) -> list[NDArray[Any]]:
     """Return arrays that an engine can be tried with before the first window."""
-    return [np.zeros(shape[1:], np.int8) for shape in manifest.input_shapes]
+    shapes = zip(manifest.inputs, manifest.input_shapes, strict=True)
+    return [np.zeros(shape[1:], each.quant.dtype) for each, shape in shapes]
 
 
 def _check_tensor(name: str, role: str, found: TensorFacts, shape: tuple[int, ...], quant: QuantParams) -> None:
-    expected = TensorFacts(shape, "int8", (float(np.float32(quant.scale)), quant.zero_point))
-    if found.shape != shape or found.dtype != "int8" or found.quant != expected.quant:
+    pair = None if quant.dtype == "float32" else (float(np.float32(quant.scale)), quant.zero_point)
+    expected = TensorFacts(shape, quant.dtype, pair)
+    if found != expected:
         raise EngineError(
             f"engine {name}: the model's {role} is {_words(found)}, the manifest says {_words(expected)}; "
             "export the model again"

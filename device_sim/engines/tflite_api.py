@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.engines.protocol import check_model, facts_from_details, native_stderr_captured, refuse, zero_inputs
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError
 
-MODEL = "model_i8.tflite"
-
 
 class TfliteApiEngine:
-    """Runs ``model_i8.tflite``, one thread. See :class:`device_sim.engines.protocol.Engine`."""
+    """Runs the ``.tflite`` of the bundle's recipe, one thread. See :class:`device_sim.engines.protocol.Engine`."""
 
     def __init__(self, name: str, version: str, make: Callable[[bytes], Any], bundle: Bundle) -> None:
         """Load the model with ``make(model bytes) -> Interpreter`` and check it against the manifest."""
         self.name = name
         self.version = version
-        model = bundle.read(MODEL)
+        file = bundle.manifest.precision.model_file("tflite")
+        model = bundle.read(file)
         self._model_bytes = len(model)
         if model[4:8] != b"TFL3":
-            raise EngineError(f"engine {name}: {MODEL} is not a TensorFlow Lite model; export the model again")
+            raise EngineError(f"engine {name}: {file} is not a TensorFlow Lite model; export the model again")
         error: Exception | None = None
         with native_stderr_captured() as log:
             try:
@@ -34,7 +32,7 @@ class TfliteApiEngine:
             except (ValueError, RuntimeError, TypeError) as caught:
                 error = caught
         if error is not None:
-            raise refuse(name, MODEL, error, log)
+            raise refuse(name, file, error, log)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         check_model(
             name, bundle.manifest, [facts_from_details(d) for d in inputs], [facts_from_details(d) for d in outputs]
@@ -47,8 +45,8 @@ class TfliteApiEngine:
         with native_stderr_captured():
             self.infer(*zero_inputs(bundle.manifest))  # delegates do their lazy work here
 
-    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for one window."""
+    def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Return the logits of each head for one window."""
         interpreter = self._interpreter
         try:
             if self._stateful:  # a window classifier starts every window afresh

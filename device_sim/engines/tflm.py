@@ -7,8 +7,8 @@ import importlib.metadata
 import re
 import struct
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.engines.protocol import (
@@ -22,12 +22,11 @@ from device_sim.engines.protocol import (
 from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError
 
-MODEL = "model_i8.tflite"
 MIN_ARENA_BYTES = 4 * 2**20  # room to load any HAR model; what it uses of it is in memory_bytes
 
 
 class TflmEngine:
-    """Runs ``model_i8.tflite``. See :class:`device_sim.engines.protocol.Engine`."""
+    """Runs the ``.tflite`` of the bundle's recipe. See :class:`device_sim.engines.protocol.Engine`."""
 
     name = "tflm"
 
@@ -38,10 +37,11 @@ class TflmEngine:
         except ModuleNotFoundError:
             raise MissingExtraError("tflite-micro", "export", "the engine 'tflm'") from None
         self.version = importlib.metadata.version("tflite-micro")
-        model = bundle.read(MODEL)
+        file = bundle.manifest.precision.model_file("tflite")
+        model = bundle.read(file)
         self._model_bytes = len(model)
         if model[4:8] != b"TFL3":
-            raise EngineError(f"engine tflm: {MODEL} is not a TensorFlow Lite model; export the model again")
+            raise EngineError(f"engine tflm: {file} is not a TensorFlow Lite model; export the model again")
         arena = max(10 * len(model), MIN_ARENA_BYTES)
         error: Exception | None = None
         with native_stderr_captured() as log:
@@ -53,13 +53,13 @@ class TflmEngine:
             except (ValueError, RuntimeError, TypeError, IndexError, struct.error) as caught:
                 error = caught
         if error is not None:
-            raise refuse("tflm", MODEL, error, log)
+            raise refuse("tflm", file, error, log)
         check_model("tflm", bundle.manifest, inputs, outputs)
         self._heads = tuple(range(len(outputs)))
         self.infer(*zero_inputs(bundle.manifest))
 
-    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        """Return the int8 logits of each head for one window."""
+    def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Return the logits of each head for one window."""
         interpreter = self._interpreter
         try:
             interpreter.reset()

@@ -110,20 +110,28 @@ def export_table(exported: Exported) -> Table:
     """Return the verification and the sizes as a rich table."""
     from rich.table import Table
 
+    from firmware_export.model_card import difference_unit, largest_difference
+
     manifest = exported.bundle.manifest
-    evidence = manifest.provenance["verification"]
+    evidence, label = manifest.provenance["verification"], manifest.precision.label
     table = Table(
-        title=f"{exported.bundle.path}: int8 {100 * evidence['int8_accuracy']:.2f} % of "
+        title=f"{exported.bundle.path}: {label} {100 * evidence[f'{label}_accuracy']:.2f} % of "
         f"{evidence['scored_windows']:,} held-out windows, same label as full precision "
         f"{100 * evidence['agreement_with_baseline']:.2f} %"
     )
-    for column in ("engine", "windows", "largest LSB", "equal outputs", "same label"):
+    for column in (
+        "engine",
+        "windows",
+        f"largest {difference_unit(evidence['engines'])}",
+        "equal outputs",
+        "same label",
+    ):
         table.add_column(column, justify="left" if column == "engine" else "right")
     for engine in evidence["engines"]:
         table.add_row(
             engine["engine"],
             f"{engine['windows']:,}",
-            str(engine["max_lsb"]),
+            largest_difference(engine),
             f"{100 * engine['exact']:.2f} %",
             f"{100 * engine['same_label']:.2f} %",
         )

@@ -4,7 +4,7 @@ Training, export and device share these few functions, so a head's score means t
 and ``summary.json``.
 """
 
-from edgehar.heads.answers import UNKNOWN, decide, sigmoid
+from edgehar.heads.answers import UNKNOWN, decide
 from edgehar.heads.scores import HeadScores, LabelScores, score_head, share_alike
 from edgehar.heads.task import KINDS, Task, label_sources
 from edgehar.heads.truth import agreed_truth, check_names, sample_truth, window_truth
@@ -22,6 +22,5 @@ __all__ = [
     "sample_truth",
     "score_head",
     "share_alike",
-    "sigmoid",
     "window_truth",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,3 @@ def decide(kind: str, outputs: NDArray[Any], zero: float = 0) -> NDArray[np.int1
     if kind == "multiclass":
         return np.asarray(outputs.argmax(axis=-1, keepdims=True), np.int16)
     return np.asarray(outputs >= zero, np.int16)
-
-
-def sigmoid(scale: float, zero_point: int) -> NDArray[np.float64]:
-    """Return the probabilities ``[256]`` of int8 logits -128..127: entry ``q + 128`` is that of ``q``."""
-    return np.array([1 / (1 + math.exp(-scale * (q - zero_point))) for q in range(-128, 128)])

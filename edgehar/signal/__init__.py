@@ -9,12 +9,13 @@ from edgehar.signal.difference import Difference
 from edgehar.signal.front_end import FrontEnd, FrontEndStream, default_front_end
 from edgehar.signal.input_choice import InputChoice
 from edgehar.signal.network_input import NetworkInput, input_tensors
-from edgehar.signal.quantization import QuantParams
+from edgehar.signal.quantization import FLOAT32, QuantParams
 from edgehar.signal.resample import LinearResampler, resample
 from edgehar.signal.signed_log import SignedLog, signed_log
 from edgehar.signal.windows import sliding_windows, window_labels, window_starts
 
 __all__ = [
+    "FLOAT32",
     "Biquad",
     "Difference",
     "FrontEnd",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from edgehar.errors import UnsupportedOpError
+from edgehar.precision import Precision
 from firmware_export.graph import Graph, Node
 
 
@@ -15,6 +16,7 @@ class Sources:
 
     Attributes:
         onnx: the float interchange file.
+        precision: of the recipe.
         float_graph: after the passes.
         quantized_graph: the integers, None under a float recipe.
         hybrid_graph: float with int8 weights, None under other recipes than dynamic ones.
@@ -22,6 +24,7 @@ class Sources:
     """
 
     onnx: bytes
+    precision: Precision
     float_graph: Graph
     quantized_graph: Graph | None
     hybrid_graph: Graph | None

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
-    "edgehar.c_compiler",
+    *("edgehar.c_compiler", "edgehar.precision"),
 }
 # What each package may import at its top level, besides itself and the standard library.
 ALLOWED = {
@@ -33,9 +33,11 @@ SINGLE = {
     "edgehar/files.py": set(),
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
     "edgehar/plain_data.py": {"edgehar.errors"},
+    "edgehar/precision.py": set(),
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
+        "edgehar.precision",
     },
 }
 ONLY_TORCH = "firmware_export/to_onnx.py"

@@ -175,8 +175,9 @@ def test_conversion_is_deterministic_and_fast(exported: Exported) -> None:
 def test_float_recipe_has_no_integers(exported: Exported) -> None:
     converted = convert(exported.onnx, exported.windows[:1], "float32")
     assert set(converted.files) == {"model_f32.onnx", "model_f32.tflite"}
+    assert converted.input_quants[0].dtype == "float32"
     with pytest.raises(ExportError, match="recipe 'float32' makes no integers"):
-        _ = converted.input_quants
+        _ = converted.integers
 
 
 def test_a_changed_weight_is_found_and_located(exported: Exported) -> None:

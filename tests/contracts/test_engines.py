@@ -24,7 +24,7 @@ from edgehar.signal import QuantParams
 REPOSITORY = Path(__file__).parents[2]
 # tflite_runtime needs numpy below 2 and so lives in an environment of its own: see the last tests
 HERE = [name for name in ENGINES if name != "tflite_runtime"]
-TFLITE_HERE = [name for name in HERE if ENGINES[name].model == "model_i8.tflite"]
+TFLITE_HERE = [name for name in HERE if ENGINES[name].extension == "tflite"]
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,13 @@ def test_what_an_engine_says_of_itself(name, bundle):
     assert engine.name == name
     assert engine.version[0].isdigit()
     memory = engine.memory_bytes()
-    assert memory["model_bytes"] == bundle.manifest.files[ENGINES[name].model].bytes
+    assert memory["model_bytes"] == bundle.manifest.files[model_file(name, bundle)].bytes
     assert all(isinstance(value, int) and value > 0 and key.endswith("_bytes") for key, value in memory.items())
     assert ("arena_recorded_total_bytes" in memory) == (name == "tflm")
+
+
+def model_file(name, bundle):
+    return bundle.manifest.precision.model_file(ENGINES[name].extension)
 
 
 def refusal(name, bundle):
@@ -92,7 +96,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("name", HERE)
 def test_a_damaged_model_is_refused_quietly(name, damage, bundle, tmp_path, capfd):
-    file = ENGINES[name].model
+    file = model_file(name, bundle)
     message = refusal(name, altered(bundle, tmp_path, {file: damage(bundle.read(file))}))
     assert file in message
     assert "export the model again" in message

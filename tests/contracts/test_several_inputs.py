@@ -23,7 +23,6 @@ from firmware_export.reference import run
 from firmware_export.sensitivity import layer_sensitivity
 from firmware_export.to_onnx import export_onnx
 from firmware_export.verify import verify
-from firmware_export.verify_hybrid import verify_hybrid
 
 HERE = [name for name in ENGINES if name != "tflite_runtime"]
 GYRO, ACC = NetworkInput("gyro", (8, 6, 7)), NetworkInput("acc", (0, 1, 2, 3, 4, 5))  # in no order of the front end's
@@ -129,7 +128,7 @@ def test_sensitivity_has_a_row_an_input(converted, windows):
 
 def test_int8_weights_alone(onnx, windows):
     converted = convert(onnx, windows, "dynamic_wi8")
-    assert verify_hybrid(converted.hybrid_graph, converted.files["model_w8.tflite"], windows)
+    converted.verify(windows, converted.run(windows), ("multiclass",))
 
 
 def test_wrong_windows_are_refused(onnx, windows):

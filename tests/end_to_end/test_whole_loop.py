@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from device_sim.__main__ import main as device_main
 from edgehar import cli, files
 from edgehar.bundle import Bundle, zoo_names
 
@@ -89,13 +90,37 @@ def test_sensitivity_of_every_layer(demo, tmp_path, capsys):
     assert cli.main(["sensitivity", str(tmp_path)]) == 2
 
 
-def test_recipes_that_no_bundle_holds(demo, tmp_path, capsys):
-    words = ["export", str(demo / "run"), "--out", str(tmp_path / "x.edgehar"), "--recipe"]
-    for recipe, takes in (("static_wi8_ai16", "int16"), ("dynamic_wi8", "float32"), ("float32", "float32")):
-        assert cli.main([*words, recipe]) == 1
-        error = capsys.readouterr().err
-        assert error.count("\n") == 1 and f"{takes} windows, a bundle's engines take int8" in error
-    assert not (tmp_path / "x.edgehar").exists()
+# recipe: its .tflite, the format of its inputs, the engines that run it
+RECIPES_IN_BUNDLES = {
+    "static_wi8_ai16": ("model_i16.tflite", "int16", {"litert", "litert_ref", "tflm"}),
+    "dynamic_wi8": ("model_w8.tflite", "float32", {"litert", "litert_ref"}),
+    "float32": ("model_f32.tflite", "float32", {"litert", "litert_ref", "tflm", "onnxruntime"}),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES_IN_BUNDLES)
+def test_every_recipe_goes_through_the_whole_loop(recipe, demo, tmp_path, capsys):
+    file, dtype, engines = RECIPES_IN_BUNDLES[recipe]
+    out = tmp_path / f"{recipe}.edgehar"
+    assert cli.main(["export", str(demo / "run"), "--recipe", recipe, "--slim", "--out", str(out)]) == 0
+    bundle = Bundle.open(out)
+    assert bundle.manifest.inputs[0].quant.dtype == bundle.manifest.heads[0].quant.dtype == dtype
+    assert file in bundle.manifest.files and "model_i8.tflite" not in bundle.manifest.files
+    label = bundle.manifest.precision.label
+    assert f"| {label} |" in bundle.read("MODEL_CARD.md").decode()
+    capsys.readouterr()
+    for engine in ("litert", "litert_ref", "tflm", "onnxruntime"):
+        code, said = device_main([str(out), "--engine", engine]), capsys.readouterr()
+        if engine in engines:
+            assert code == 0 and "golden      ok" in said.out, said.out
+        else:
+            assert code == 1 and said.err.count("\n") == 1
+            assert f"this bundle's is {recipe}, which litert, litert_ref" in said.err
+    summary, page = tmp_path / "s.json", tmp_path / "r.html"
+    words = ["report", str(out), "--subjects", "2", "-o", str(page), "--engines", "litert", "--json", str(summary)]
+    assert cli.main(words) == 0
+    assert json.loads(summary.read_text())["agreement"] > 0.97  # two epochs leave many near-ties
+    assert file in page.read_text()
 
 
 def test_slim_bundle_still_knows_its_baseline(demo, tmp_path):

@@ -19,7 +19,7 @@ from edgehar.bundle import (
 )
 from edgehar.errors import BundleError, UsageError
 from edgehar.recording import IMU_CHANNELS
-from edgehar.signal import default_front_end
+from edgehar.signal import FLOAT32, default_front_end
 from edgehar.signal.features import default_window_features
 
 MANIFEST = Manifest(
@@ -56,6 +56,17 @@ def test_round_trip(bundle):
     assert opened.sha256 == bundle.sha256
     assert {name: opened.read(name) for name in FILES} == FILES
     assert np.array_equal(opened.arrays("golden.npz")["x"], np.arange(4))
+
+
+def test_formats_of_inputs_and_heads_and_an_unknown_recipe(tmp_path):
+    wide = QuantParams(2.0**-9, 0, "int16")
+    heads = (replace(MANIFEST.heads[0], quant=FLOAT32),)
+    manifest = replace(MANIFEST, inputs=(replace(MANIFEST.inputs[0], quant=wide),), heads=heads)
+    opened = Bundle.open(write_bundle(tmp_path / "a.edgehar", manifest, FILES).path).manifest
+    assert (opened.inputs[0].quant, opened.heads[0].quant) == (wide, FLOAT32)
+    for recipe in ("int9", 5):
+        with pytest.raises(BundleError, match="inconsistent"):
+            write_bundle(tmp_path / "b.edgehar", replace(MANIFEST, recipe=recipe), FILES)
 
 
 def test_same_input_same_bytes(bundle, tmp_path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from device_sim.decisions import SMOOTHINGS, Debounce, Decisions, Softmax, make_smoothing, softmax
+from device_sim.decisions import SMOOTHINGS, Debounce, Decisions, make_smoothing, probabilities_of, softmax
 from device_sim.results import Event
 from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
-from edgehar.signal import QuantParams
+from edgehar.signal import FLOAT32, QuantParams
 
 QUANT = QuantParams(0.125, -7)
 HEAD = Head("activity", "multiclass", ("a", "b", "c"), QUANT)
@@ -19,11 +19,22 @@ def one_hot(votes):
     return np.eye(3)[votes]
 
 
-def test_softmax_of_int8_logits_is_softmax_of_the_real_ones():
-    outputs = np.random.default_rng(0).integers(-128, 128, (200, 6)).astype(np.int8)
-    expected = softmax(QUANT.dequantize(outputs))
-    assert np.allclose(Softmax(QUANT.scale)(outputs), expected, rtol=1e-12)
-    assert np.allclose(expected.sum(axis=1), 1)
+@pytest.mark.parametrize("quant", [QUANT, QuantParams(2.0**-12, 0, "int16"), FLOAT32], ids=lambda q: q.dtype)
+def test_probabilities_of_any_format_are_those_of_the_real_logits(quant):
+    outputs = quant.quantize(np.random.default_rng(0).normal(0, 4, (200, 6)).astype(np.float32))
+    logits = quant.dequantize(outputs)
+    found = probabilities_of("multiclass", quant)(outputs)
+    assert np.allclose(found, softmax(logits), rtol=1e-5) and np.allclose(found.sum(axis=1), 1)
+    assert np.array_equal(found[7:9], probabilities_of("multiclass", quant)(outputs[7:9]))
+    alone = probabilities_of("multilabel", quant)(outputs)
+    assert np.allclose(alone, 1 / (1 + np.exp(-logits.astype(np.float64))), rtol=1e-6)
+    assert probabilities_of("binary", quant)(quant.quantize(np.float32([[0]]))).tolist() == [[0.5]]
+
+
+def test_absurd_float_logits_still_give_numbers():
+    outputs = np.float32([[np.nan, 1, -np.inf], [np.inf, 3e38, -3e38]])
+    for kind in ("multiclass", "multilabel"):
+        assert np.isfinite(probabilities_of(kind, FLOAT32)(outputs)).all()
 
 
 def test_ema_is_its_formula():

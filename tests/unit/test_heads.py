@@ -5,7 +5,6 @@ import pytest
 
 from edgehar.errors import DataError
 from edgehar.heads import Task, check_names, decide, label_sources, sample_truth, score_head, share_alike, window_truth
-from edgehar.heads import sigmoid as sigmoid_table
 
 NAMES = ("walk", "climb", "sit", "sit_down")
 MOTION = Task("motion", "binary", ("moving",), {"moving": ("walk", "climb"), "not_moving": ("sit",)})
@@ -46,9 +45,6 @@ def test_answers():
     assert decide("multiclass", np.int8([[3, 9, 9]])).tolist() == [[1]]
     assert decide("multilabel", np.int8([[-5, -4, 7]]), zero=-4).tolist() == [[0, 1, 1]]
     assert decide("binary", np.float32([[-0.0], [-1e-9]])).tolist() == [[1], [0]]
-    table = sigmoid_table(0.1, 5)
-    assert table[5 + 128] == 0.5
-    assert table[15 + 128] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
 def test_scores_by_hand():

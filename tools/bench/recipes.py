@@ -23,7 +23,6 @@ from firmware_export.bundle_export import ExportPlan
 from firmware_export.calibration import RangeRule, calibrate
 from firmware_export.convert import convert
 from firmware_export.graph import Graph, Value, assemble
-from firmware_export.hybrid import run_hybrid
 from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.ops.average_pool1d import AveragePool1d
@@ -76,11 +75,7 @@ def main() -> None:
         write_json(args.json, {"choices": results, "precisions": precisions})
 
 
-PRECISIONS = {  # the file of each recipe
-    "static_wi8_ai8": "model_i8.tflite",
-    "static_wi8_ai16": "model_i16.tflite",
-    "dynamic_wi8": "model_w8.tflite",
-}
+PRECISIONS = ("static_wi8_ai8", "static_wi8_ai16", "dynamic_wi8")
 FIGURES = {
     "agreement": "{:.2%}",
     "accuracy": "{:.2%}",
@@ -112,15 +107,13 @@ def mean_as_depthwise(graph: Graph) -> Graph:
 
 def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     converted = convert(plan.onnx, plan.calibration, recipe)
-    (expected,) = run(converted.float_graph, windows)
-    if converted.hybrid_graph is not None:
-        (found,) = run_hybrid(converted.hybrid_graph, windows)
-    else:
-        graph = converted.integers
-        source, sink = (graph.values[name] for name in (*graph.inputs, *graph.outputs))
-        (integers,) = run(graph, to_integers(windows, source.quantization, source.dtype))
-        found = to_real(integers, sink.quantization)
-    return scores(expected, found, truth) | {"bytes": len(converted.files[PRECISIONS[recipe]])}
+    (expected,), (source,), (sink,) = (
+        run(converted.float_graph, windows),
+        converted.input_quants,
+        converted.output_quants,
+    )
+    found = sink.dequantize(converted.run(source.quantize(windows))[0])
+    return scores(expected, found, truth) | {"bytes": len(converted.file("tflite"))}
 
 
 def scores(expected: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -6,6 +6,7 @@ points and integers; the runtime fuses them into integer kernels. Inputs and out
 
 from __future__ import annotations
 
+from edgehar.precision import Precision
 from firmware_export.graph import Graph
 from firmware_export.targets.onnx.emitters import EMITTERS
 from firmware_export.targets.onnx.writer import Writer
@@ -34,6 +35,6 @@ def files(sources: Sources) -> dict[str, bytes]:
     ONNX Runtime has no integer kernels for int16 activations; it would compute such a file in float32.
     """
     written = {"model_f32.onnx": sources.onnx}
-    if sources.quantized_graph is not None and sources.quantized_graph.input_dtype == "int8":
-        written["model_i8.onnx"] = write_qdq(sources.quantized_graph)
+    if sources.quantized_graph is not None and sources.precision is Precision.STATIC_WI8_AI8:
+        written[sources.precision.model_file("onnx")] = write_qdq(sources.quantized_graph)
     return written

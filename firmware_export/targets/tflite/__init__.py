@@ -1,4 +1,4 @@
-"""``.tflite`` for LiteRT, tflite_runtime and TFLite Micro: the float file and the int8 file.
+"""``.tflite`` for LiteRT, tflite_runtime and TFLite Micro: the float file and the recipe's own.
 
 Time lies along W: ``[1, T, C]`` is ``[1, 1, T, C]`` inside. The public input stays ``[1, T, C]``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgehar.precision import Precision
 from firmware_export.graph import Graph
 from firmware_export.targets.target import Sources, no_emitter
 from firmware_export.targets.tflite.emitters import EMITTERS
@@ -16,7 +17,7 @@ __all__ = ["EMITTERS", "files", "write_tflite"]
 
 
 def write_tflite(graph: Graph, metadata: Mapping[str, bytes]) -> bytes:
-    """Return the file of a float or int8 graph.
+    """Return the file of a graph, float or integer.
 
     Args:
         graph: after the passes.
@@ -34,14 +35,9 @@ def write_tflite(graph: Graph, metadata: Mapping[str, bytes]) -> bytes:
 
 
 def files(sources: Sources) -> dict[str, bytes]:
-    """Return ``model_f32.tflite`` and the recipe's file.
-
-    That is ``model_i8.tflite``, ``model_i16.tflite`` (int16 activations) or ``model_w8.tflite`` (int8 weights only).
-    """
-    written = {"model_f32.tflite": write_tflite(sources.float_graph, sources.metadata)}
-    if sources.quantized_graph is not None:
-        bits = sources.quantized_graph.input_dtype.removeprefix("int")
-        written[f"model_i{bits}.tflite"] = write_tflite(sources.quantized_graph, sources.metadata)
-    if sources.hybrid_graph is not None:
-        written["model_w8.tflite"] = write_tflite(sources.hybrid_graph, sources.metadata)
-    return written
+    """Return ``model_f32.tflite`` and the recipe's own file."""
+    graphs = {Precision.FLOAT32: sources.float_graph}
+    own = sources.quantized_graph or sources.hybrid_graph
+    if own is not None:
+        graphs[sources.precision] = own
+    return {p.model_file("tflite"): write_tflite(graph, sources.metadata) for p, graph in graphs.items()}
