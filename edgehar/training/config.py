@@ -145,14 +145,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given
     Raises:
         ConfigError: the file is missing or not TOML, a key is unknown (the nearest is named), a value is wrong.
     """
-    data: dict[str, Any] = {}
-    if path is not None:
-        try:
-            data = tomllib.loads(path.read_text("utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    data = read_toml(path) if path is not None else {}
     data |= {k: v for k, v in given.items() if v is not None}
     for item in overrides:
         _override(data, item)
@@ -160,6 +153,20 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given
         data["labels"] = find_dataset(str(data.get("dataset", TrainConfig.dataset))).task_labels
     config: TrainConfig = from_mapping(TrainConfig, data, str(path) if path else "config")
     return config
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the keys of a TOML file.
+
+    Raises:
+        ConfigError: it is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
 def _override(data: dict[str, Any], item: str) -> None:

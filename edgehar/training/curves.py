@@ -16,15 +16,19 @@ PANELS = {
 }
 
 
-def draw_curves(rows: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
-    """Write ``learning_curves.png``: loss and accuracy of training and of held-out training people."""
+def draw_curves(
+    rows: Sequence[Mapping[str, float]],
+    title: str,
+    path: Path,
+    legend: tuple[str, str] = ("training, augmented", "validation people"),
+) -> None:
+    """Write ``learning_curves.png``: loss and accuracy of what was trained on, and of what was held out of it."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, (panel, names) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        for name, colour in zip(names, ("#0072B2", "#D55E00"), strict=True):
+        for name, label, colour in zip(names, legend, ("#0072B2", "#D55E00"), strict=True):
             points = [(row["epoch"], row[name]) for row in rows if name in row]
             if points:
                 epochs, values = zip(*points, strict=True)
-                label = "training, augmented" if name.startswith("train") else "validation people"
                 axes.plot(epochs, values, color=colour, label=label, linewidth=1.8)
         axes.set_xlabel("epoch")
         axes.set_ylabel(panel)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import lightning.pytorch as pl
 import torch
@@ -15,27 +14,7 @@ from edgehar.heads import UNKNOWN
 from edgehar.models.heads import outputs_of, trained_outputs
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import weighted_loss
-
-TensorList = tuple[Tensor, ...] | list[Tensor]
-
-
-def _moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | int], None]:
-    """Exponential moving average whose memory grows with the steps taken, so that short runs are averaged too.
-
-    Source: the decay ``min(decay, (1 + n) / (10 + n))`` after n updates, as TensorFlow's ExponentialMovingAverage.
-    """
-
-    @torch.no_grad()
-    def update(averaged: TensorList, current: TensorList, updates: Tensor | int) -> None:
-        n = int(updates)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, weight)
-            else:  # batch norm's step counter
-                mean.copy_(value)
-
-    return update
+from edgehar.training.schedule import moving_average, warmup_cosine
 
 
 class HarModule(pl.LightningModule):
@@ -48,7 +27,7 @@ class HarModule(pl.LightningModule):
         super().__init__()
         self.network = network
         # Batch norm's statistics are averaged with the weights they belong to.
-        self.averaged = AveragedModel(network, multi_avg_fn=_moving_average(config.average_decay), use_buffers=True)
+        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(config.average_decay), use_buffers=True)
         self.config = config
         self.total_steps = total_steps
         self.tasks = config.tasks
@@ -105,10 +84,6 @@ class HarModule(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        warmup_steps = max(1, round(config.warmup * self.total_steps))
-
-        def factor(step: int) -> float:
-            return min(1.0, (step + 1) / warmup_steps) * 0.5 * (1 + math.cos(math.pi * min(1, step / self.total_steps)))
-
+        factor = warmup_cosine(self.total_steps, config.warmup)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -23,6 +23,7 @@ ALLOWED = {
         "edgehar.files",
         "edgehar.bundle",
         "matplotlib",
+        "edgehar.heads",
         "edgehar.signal",
     },
     "edgehar/models": {"torch", "edgehar.errors", "edgehar.plain_data", "edgehar.signal"},

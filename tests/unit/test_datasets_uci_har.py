@@ -5,50 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from uci_har_fixtures import ROOT, archive_tables, cut_windows, zip_archive
 
 from edgehar.datasets import archive, uci_har
 from edgehar.errors import DataError
 from edgehar.recording import UNLABELLED
 from edgehar.signal.windows import sliding_windows
 
-ROOT = "UCI HAR Dataset/"
-
 
 @pytest.fixture(autouse=True)
 def no_other_data(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEHAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("EDGEHAR_DATA", raising=False)
-
-
-def _cut(seed, windows):
-    """Windows of one continuous stretch of whole thousandths, as the text files have them."""
-    x = np.random.default_rng(seed).integers(-2000, 2000, (64 * (windows + 1), 6)).astype(np.float32) / 1000
-    return sliding_windows(x, 128, 64)
-
-
-# half -> stretches of (person, activity of each window)
-STRETCHES = {"train": [(1, (5, 5, 4)), (3, (1,)), (1, (2, 2))], "test": [(2, (6, 6))]}
-
-
-def _tables():
-    """The text of every file of a small archive, by its name below the root."""
-    files = {}
-    for half, stretches in STRETCHES.items():
-        windows = np.concatenate([_cut(10 * s + len(y), len(y)) for s, y in stretches])
-        for column, signal in enumerate(uci_har.SIGNALS):
-            lines = ["".join(f" {v: .7e}" for v in row) for row in windows[..., column]]
-            files[f"{half}/Inertial Signals/{signal}_{half}.txt"] = "\n".join(lines) + "\n"
-        files[f"{half}/y_{half}.txt"] = "".join(f"{label}\n" for _, y in stretches for label in y)
-        files[f"{half}/subject_{half}.txt"] = "".join(f"{s}\n" for s, y in stretches for _ in y)
-    return files
-
-
-def _zip(path, files, root=ROOT):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
-        z.writestr("__MACOSX/" + root + "train/._subject_train.txt", "resource fork")
-        for name, text in files.items():
-            z.writestr(root + name, text)
-    return path
 
 
 @pytest.fixture
@@ -60,13 +28,13 @@ def official(monkeypatch):
 
 
 def _layouts(tmp_path):
-    files = _tables()
-    plain = _zip(tmp_path / "plain.zip", files)
+    files = archive_tables()
+    plain = zip_archive(tmp_path / "plain.zip", files)
     nested = tmp_path / "nested.zip"
     with zipfile.ZipFile(nested, "w") as z:
         z.writestr("UCI HAR Dataset.names", "about")
         z.writestr("UCI HAR Dataset.zip", plain.read_bytes())
-    flat = _zip(tmp_path / "flat.zip", files, root="")
+    flat = zip_archive(tmp_path / "flat.zip", files, root="")
     folder = tmp_path / "unpacked" / "UCI HAR Dataset"
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +46,7 @@ def test_every_layout_gives_the_same_windows(tmp_path):
     first, *others = (uci_har.read_archive(path) for path in _layouts(tmp_path))
     assert first.x.shape == (8, 128, 6)
     assert first.x.dtype == np.float32
-    assert np.array_equal(first.x[:3], _cut(13, 3))
+    assert np.array_equal(first.x[:3], cut_windows(13, 3))
     assert first.label.tolist() == [4, 4, 3, 0, 1, 1, 5, 5]
     assert first.subject.tolist() == [1, 1, 1, 3, 1, 1, 2, 2]
     assert first.test.tolist() == [False] * 6 + [True] * 2
@@ -87,29 +55,29 @@ def test_every_layout_gives_the_same_windows(tmp_path):
 
 
 def test_stitching_restores_the_stretches(tmp_path):
-    packed = uci_har.stitch(uci_har.read_archive(_zip(tmp_path / "a.zip", _tables())))
+    packed = uci_har.stitch(uci_har.read_archive(zip_archive(tmp_path / "a.zip", archive_tables())))
     assert packed.names.tolist() == ["user01_run01", "user01_run02", "user02_run01", "user03_run01"]
     assert packed.subjects.tolist() == ["1", "1", "2", "3"]
     assert packed.lengths.tolist() == [256, 192, 192, 128]
-    assert np.array_equal(sliding_windows(packed.samples[:256], 128, 64), _cut(13, 3))
-    assert np.array_equal(sliding_windows(packed.samples[256:448], 128, 64), _cut(12, 2))
+    assert np.array_equal(sliding_windows(packed.samples[:256], 128, 64), cut_windows(13, 3))
+    assert np.array_equal(sliding_windows(packed.samples[256:448], 128, 64), cut_windows(12, 2))
 
 
 def test_a_half_that_two_windows_label_differently_is_unlabelled(tmp_path):
-    packed = uci_har.stitch(uci_har.read_archive(_zip(tmp_path / "a.zip", _tables())))
+    packed = uci_har.stitch(uci_har.read_archive(zip_archive(tmp_path / "a.zip", archive_tables())))
     assert packed.labels[:256:64].tolist() == [4, 4, UNLABELLED, 3]
     assert all(len(set(packed.labels[i : i + 64].tolist())) == 1 for i in range(0, len(packed.labels), 64))
 
 
 def test_one_changed_value_ends_a_stretch(tmp_path):
-    windows = uci_har.read_archive(_zip(tmp_path / "a.zip", _tables()))
+    windows = uci_har.read_archive(zip_archive(tmp_path / "a.zip", archive_tables()))
     assert uci_har.overlaps(windows).tolist() == [True, True, False, False, True, False, True]
     windows.x[1, 100, 5] += np.float32(1e-6)
     assert uci_har.overlaps(windows).tolist() == [True, False, False, False, True, False, True]
 
 
 def test_use_and_load_go_through_the_cache(tmp_path, official):
-    recordings = uci_har.use(_zip(tmp_path / "a.zip", _tables()))
+    recordings = uci_har.use(zip_archive(tmp_path / "a.zip", archive_tables()))
     (tmp_path / "a.zip").unlink()
     assert uci_har.ready()
     again = uci_har.load()
@@ -123,7 +91,7 @@ def test_edgehar_data_may_hold_any_form(tmp_path, monkeypatch, official, name):
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("EDGEHAR_DATA", str(folder))
-    source = _zip(tmp_path / "a.zip", _tables())
+    source = zip_archive(tmp_path / "a.zip", archive_tables())
     if name == uci_har.FOLDER_NAME:
         with zipfile.ZipFile(source) as z:
             z.extractall(folder)
@@ -151,7 +119,7 @@ def test_nothing_there_says_how_to_get_it():
 
 def test_a_copy_that_is_not_the_official_data_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"train_windows is \(1, 2, 0, 1, 2, 0\), expected \(1226"):
-        uci_har.use(_zip(tmp_path / "a.zip", _tables()))
+        uci_har.use(zip_archive(tmp_path / "a.zip", archive_tables()))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +127,7 @@ def test_a_copy_that_is_not_the_official_data_is_refused(tmp_path):
     [("test_windows", (1,) * 6), ("train_subjects", (1, 4)), ("test_subjects", (2, 3)), ("overlaps", 5)],
 )
 def test_each_count_must_be_the_official_one(tmp_path, monkeypatch, official, field, value):
-    windows = uci_har.read_archive(_zip(tmp_path / "a.zip", _tables()))
+    windows = uci_har.read_archive(zip_archive(tmp_path / "a.zip", archive_tables()))
     uci_har.check_official(windows, "here")
     monkeypatch.setattr(uci_har, "OFFICIAL", replace(official, **{field: value}))
     with pytest.raises(DataError, match=f"here: {field} is .*, expected "):
@@ -190,17 +158,17 @@ def test_each_count_must_be_the_official_one(tmp_path, monkeypatch, official, fi
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, change, message):
-    files = _tables()
+    files = archive_tables()
     text = change(files.pop(name))
     if text is not None:
         files[name] = text
     with pytest.raises(DataError, match=message):
-        uci_har.read_archive(_zip(tmp_path / "a.zip", files))
+        uci_har.read_archive(zip_archive(tmp_path / "a.zip", files))
 
 
 def test_zip_bomb_is_stopped_at_the_limit(tmp_path):
-    files = _tables() | {"train/y_train.txt": "1" * (64 << 20)}  # 64 kB in the archive
-    path = _zip(tmp_path / "a.zip", files)
+    files = archive_tables() | {"train/y_train.txt": "1" * (64 << 20)}  # 64 kB in the archive
+    path = zip_archive(tmp_path / "a.zip", files)
     assert path.stat().st_size < 400_000
     tracemalloc.start()
     with pytest.raises(DataError, match="is larger than 1048576 bytes"):
@@ -211,7 +179,7 @@ def test_zip_bomb_is_stopped_at_the_limit(tmp_path):
 
 
 def test_bomb_whose_directory_lies_about_its_size_is_stopped(tmp_path):
-    path = _zip(tmp_path / "a.zip", _tables() | {"train/y_train.txt": "1" * (2 << 20)})
+    path = zip_archive(tmp_path / "a.zip", archive_tables() | {"train/y_train.txt": "1" * (2 << 20)})
     data = path.read_bytes()
     path.write_bytes(data.replace((2 << 20).to_bytes(4, "little"), (10).to_bytes(4, "little")))
     with pytest.raises(DataError, match=r"y_train\.txt"):
@@ -228,7 +196,7 @@ def test_nested_zip_bomb_is_stopped(tmp_path, monkeypatch):
 
 
 def test_only_one_level_of_nesting_is_followed(tmp_path):
-    data = _zip(tmp_path / "a.zip", _tables()).read_bytes()
+    data = zip_archive(tmp_path / "a.zip", archive_tables()).read_bytes()
     for _ in range(2):
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w") as z:
@@ -242,7 +210,7 @@ def test_only_one_level_of_nesting_is_followed(tmp_path):
 def test_methods_whose_output_zipfile_does_not_bound_are_refused(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as z:
-        for name, text in _tables().items():
+        for name, text in archive_tables().items():
             z.writestr(ROOT + name, text)
     with pytest.raises(DataError, match="compressed by method 14, expected stored or deflated"):
         uci_har.read_archive(path)
@@ -251,7 +219,7 @@ def test_methods_whose_output_zipfile_does_not_bound_are_refused(tmp_path):
 def test_changed_byte_in_a_member_is_found(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as z:  # stored, so a changed digit stays a digit
-        for name, text in _tables().items():
+        for name, text in archive_tables().items():
             z.writestr(ROOT + name, text)
     data = path.read_bytes()
     path.write_bytes(data.replace(b"2\n2\n", b"3\n3\n", 1))
