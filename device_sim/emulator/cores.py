@@ -7,8 +7,18 @@ from enum import Enum
 
 from edgehar.errors import UsageError
 
-FLASH_ORIGIN = 0x0000_0000
-RAM_ORIGIN = 0x2000_0000
+
+@dataclass(frozen=True)
+class Memory:
+    """Where an image lies. Whether it fits a board is said afterwards, not by the linker, so there is plenty."""
+
+    flash_origin: int = 0x0000_0000
+    ram_origin: int = 0x2000_0000
+    bytes: int = 4 << 20  # of each
+
+
+MEMORY = Memory()
+STACK_BYTES = 16 << 10
 
 
 class Architecture(Enum):

@@ -6,6 +6,7 @@ import bisect
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgehar.errors import EngineError, MissingExtraError
 
@@ -28,6 +29,7 @@ class Image:
     """A linked program.
 
     Attributes:
+        path: the ELF file.
         segments: bytes by load address.
         functions: by address; of several names for one place, one.
         symbols: addresses by name, without the Thumb bit.
@@ -36,6 +38,7 @@ class Image:
         ram_bytes: of variables, without the stack.
     """
 
+    path: Path
     segments: Mapping[int, bytes]
     functions: tuple[Function, ...]
     symbols: Mapping[str, int]
@@ -63,12 +66,8 @@ class Image:
         return found if address < found.address + max(found.size, 2) else None
 
 
-def read_image(data: bytes, where: str) -> Image:
+def read_image(path: Path) -> Image:
     """Return the contents of an ELF file.
-
-    Args:
-        data: of the file.
-        where: its name, for errors.
 
     Raises:
         MissingExtraError: ``pyelftools`` is not installed.
@@ -81,19 +80,19 @@ def read_image(data: bytes, where: str) -> Image:
     except ModuleNotFoundError:
         raise MissingExtraError("pyelftools", "firmware", "reading an image") from None
     try:
-        elf = ELFFile(io.BytesIO(data))
+        elf = ELFFile(io.BytesIO(path.read_bytes()))
         if elf.elfclass != 32 or not elf.little_endian:
-            raise EngineError(f"{where}: {elf.elfclass}-bit, expected a 32-bit little-endian image")
+            raise EngineError(f"{path}: {elf.elfclass}-bit, expected a 32-bit little-endian image")
         sections = {s.name: s for s in elf.iter_sections()}
         text, table = sections.get(CODE), sections.get(".symtab")
         if text is None or table is None:
-            raise EngineError(f"{where}: no {CODE} or no symbols; link without --strip-all")
+            raise EngineError(f"{path}: no {CODE} or no symbols; link without --strip-all")
         symbols = [(s.name, s["st_value"], s["st_size"], s["st_info"]["type"]) for s in table.iter_symbols()]
         segments = {s["p_paddr"]: s.data() for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]}
         placed = [s for s in sections.values() if s["sh_flags"] & SHF_ALLOC and s.name != STACK]
         code = (int(text["sh_addr"]), bytes(text.data()))
     except (ELFError, ConstructError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"{where}: not a readable ELF image ({' '.join(str(error).split())[:200]})") from None
+        raise EngineError(f"{path}: not a readable ELF image ({' '.join(str(error).split())[:200]})") from None
     writable = [s for s in placed if s["sh_flags"] & 1]
     functions = {
         value & ~1: Function(name, value & ~1, size)
@@ -101,6 +100,7 @@ def read_image(data: bytes, where: str) -> Image:
         if kind == "STT_FUNC" and size
     }
     return Image(
+        path=path,
         segments=segments,
         functions=tuple(functions[address] for address in sorted(functions)),
         symbols={n: value & ~1 if kind == "STT_FUNC" else value for n, value, _, kind in symbols if n},

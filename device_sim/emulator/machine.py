@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.emulator.cores import FLASH_ORIGIN, RAM_ORIGIN, Architecture, Core
+from device_sim.emulator.cores import MEMORY, STACK_BYTES, Architecture, Core
 from device_sim.emulator.counter import BlockCounter
 from device_sim.emulator.image import Image
-from device_sim.emulator.toolchain import MEMORY_BYTES, STACK_BYTES
 from edgehar.errors import EngineError, MissingExtraError
 
 SYSTEM_CONTROL = 0xE000_E000  # of a Cortex-M; start-up code switches floating point on there
@@ -42,8 +41,8 @@ class Machine:
         owner = _owners(image, named, self.regions)
         self.counter = BlockCounter(base, len(code) // 2, owner, len(self.regions))
         self._uc, self._registers = _engine(core)
-        self._uc.mem_map(FLASH_ORIGIN, MEMORY_BYTES)
-        self._uc.mem_map(RAM_ORIGIN, MEMORY_BYTES)
+        self._uc.mem_map(MEMORY.flash_origin, MEMORY.bytes)
+        self._uc.mem_map(MEMORY.ram_origin, MEMORY.bytes)
         for address, data in image.segments.items():
             self._uc.mem_write(address, data)
         self._idle = image.symbol("image_idle")

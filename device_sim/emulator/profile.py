@@ -130,7 +130,7 @@ class NetworkMachine:
         self, network: NetworkSources, core: Core, compiler: str = "zig", optimise: Sequence[str] = ()
     ) -> None:
         self._network = network
-        files = {**network.files, "image_main.c": _main(network)}
+        files = {**network.files, "image_main.c": main_source(network)}
         image = build_image(core, files, [STEP], compiler, optimise)
         self.machine = Machine(image, core, {layer.function: layer.function for layer in network.layers})
         self.meter = Meter(self.machine)
@@ -216,8 +216,8 @@ def _worst(sums: Sequence[NDArray[np.int64]]) -> int:
     return int(np.diff([s.sum() for s in sums]).max())
 
 
-def _main(network: NetworkSources) -> bytes:
-    """One run of the network over its own buffers, as firmware would hold them."""
+def main_source(network: NetworkSources) -> bytes:
+    """Return C: one run of the network over its own buffers, as firmware would hold them."""
     inputs = [(f"image_in{i}", size) for i, size in enumerate(network.input_bytes)]
     outputs = [(f"image_out{i}", size) for i, size in enumerate(network.output_bytes)]
     buffers = "\n".join(f"int8_t {name}[{size}] __attribute__((aligned(8)));" for name, size in (*inputs, *outputs))

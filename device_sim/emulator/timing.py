@@ -57,7 +57,6 @@ TIMINGS: dict[str, Timing] = {
     "cortex_m4f": Timing(
         {
             **ONE,
-            Kind.MULTIPLY_ADD: 2,
             Kind.DIVIDE: 7,
             Kind.LOAD: 2,
             Kind.FLOAT_MULTIPLY_ADD: 3,
@@ -68,7 +67,7 @@ TIMINGS: dict[str, Timing] = {
         load_use=0,
         pair_bytes=0,
         published=True,
-        source="Arm DDI 0439, tables 3-1 and 7-1; divide 2 to 12: 7; pipeline refill 1 to 3: 2",
+        source="Arm 100166 (r0p1), tables 3-1 and 7-1; divide, 2 to 12: 7; pipeline refill P, 1 to 3: 2",
     ),
     "cortex_m7": Timing(
         {**ONE, Kind.DIVIDE: 8, Kind.FLOAT_MULTIPLY_ADD: 3, Kind.FLOAT_DIVIDE: 14},
@@ -77,25 +76,25 @@ TIMINGS: dict[str, Timing] = {
         load_use=1,
         pair_bytes=4,
         published=False,
-        source="Arm publishes no table; two neighbours together unless both use memory, multiply or jump",
+        source="approximation (Arm publishes no table): two neighbours at once unless both load, multiply or jump",
     ),
     "cortex_m33": Timing(
         {**ONE, Kind.DIVIDE: 7, Kind.FLOAT_MULTIPLY_ADD: 3, Kind.FLOAT_DIVIDE: 14},
         taken=2,
         pipelined=True,
-        load_use=1,
+        load_use=0,
         pair_bytes=PAIRABLE_BYTES,
         published=False,
-        source="Arm publishes no table; 16-bit neighbours together as on Cortex-M7",
+        source="approximation (Arm publishes no table): loads of one cycle, 16-bit neighbours at once as on Cortex-M7",
     ),
     "rv32imc": Timing(
-        {**ONE, Kind.DIVIDE: 16, Kind.CALL: 1},
+        {**ONE, Kind.DIVIDE: 16},
         taken=2,
         pipelined=True,
         load_use=1,
         pair_bytes=0,
         published=False,
-        source="Espressif publishes no table; four stages in order",
+        source="approximation (Espressif publishes no table): four stages in order",
     ),
 }
 

@@ -6,15 +6,13 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-from device_sim.emulator.cores import FLASH_ORIGIN, RAM_ORIGIN, Architecture, Core
+from device_sim.emulator.cores import MEMORY, STACK_BYTES, Architecture, Core, Memory
 from device_sim.emulator.image import Image, read_image
 from edgehar.c_compiler import Compiler, compiler_version, linked, zig
 from edgehar.errors import MissingExtraError, UsageError
 
 COMPILERS = ("zig", "gcc")
 GCC = "arm-none-eabi-gcc"
-MEMORY_BYTES = 4 << 20  # of flash and of RAM: whether an image fits a board is said afterwards, not by the linker
-STACK_BYTES = 16 << 10
 # The front end's float32 must be rounded after each operation (docs/decisions/0001), hence no contraction.
 FLAGS = (
     *("-std=c99", "-O3", "-ffp-contract=off", "-fomit-frame-pointer", "-ffunction-sections", "-fdata-sections"),
@@ -55,6 +53,8 @@ def build_image(
     entries: Sequence[str],
     compiler: str = "zig",
     optimise: Sequence[str] = (),
+    *,
+    memory: Memory = MEMORY,
 ) -> Image:
     """Return the image of C sources with start-up code around them; builds are kept in the cache.
 
@@ -64,6 +64,7 @@ def build_image(
         entries: functions that will be called from outside, with all they need; the rest is left out.
         compiler: one of ``COMPILERS``.
         optimise: flags after the usual ones, so ``-Os`` replaces ``-O3``.
+        memory: where flash and RAM lie.
 
     Raises:
         UsageError, MissingExtraError: see :func:`cross_compiler`.
@@ -72,18 +73,17 @@ def build_image(
     command, target = cross_compiler(core, compiler)
     start = START[core.architecture]
     runtime = {name: _runtime(name) for name in (start, "string.h")}
-    sources = {**files, **runtime, "link.ld": _linker_script(entries)}
+    sources = {**files, **runtime, "link.ld": _linker_script(entries, memory)}
     path = linked(command, sources, (*FLAGS, *target, *optimise), ".elf")
-    return read_image(path.read_bytes(), str(path))
+    return read_image(path)
 
 
-def _linker_script(entries: Sequence[str]) -> bytes:
+def _linker_script(entries: Sequence[str], memory: Memory) -> bytes:
     text = _runtime("link.ld").decode().replace("@entries@", " ".join(entries))
     parts = {
-        "flash_origin": FLASH_ORIGIN,
-        "flash_bytes": MEMORY_BYTES,
-        "ram_origin": RAM_ORIGIN,
-        "ram_bytes": MEMORY_BYTES,
+        "flash_origin": memory.flash_origin,
+        "ram_origin": memory.ram_origin,
+        "memory_bytes": memory.bytes,
         "stack_bytes": STACK_BYTES,
     }
     for name, number in parts.items():

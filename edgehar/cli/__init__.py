@@ -17,7 +17,7 @@ from edgehar.errors import EdgeharError
 
 # In the order of the work. Each module has add_parser(subparsers) and run(args) -> exit code, and imports what is
 # heavy (torch, rich, an interpreter) only when it runs.
-COMMANDS = ("run", "data", "train", "export", "sensitivity", "simulate", "report", "zoo", "doctor")
+COMMANDS = ("run", "data", "train", "export", "sensitivity", "simulate", "profile", "report", "check", "zoo", "doctor")
 
 
 def build_parser() -> argparse.ArgumentParser:

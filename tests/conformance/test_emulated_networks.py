@@ -8,7 +8,8 @@ from export_cases import CASES, conv, int8_graph
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, Profile, profile_network
-from edgehar.errors import EngineError
+from device_sim.emulator.qemu import MACHINES, count_on_qemu, qemu_missing
+from edgehar.errors import EngineError, UsageError
 from firmware_export.graph import Graph, Node, Quantization, Value, assemble
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.dense import Dense
@@ -119,3 +120,25 @@ def test_a_layer_that_was_inlined_is_found_out(graph: Graph, windows: np.ndarray
     inlined = {name: text.replace(b"HAR_LAYER static", b"static") for name, text in network.files.items()}
     with pytest.raises(EngineError, match="no function 'layer_0_conv1d' to be told apart"):
         profile_network(type(network)(**{**vars(network), "files": inlined}), windows[:1, :9, :4], M4)
+
+
+@pytest.mark.parametrize("core", MACHINES)
+def test_qemu_counts_the_same(core: str, graph: Graph, windows: np.ndarray) -> None:
+    """An independent emulator, within one tick of its timer; the only one with a Cortex-M55."""
+    if (missing := qemu_missing()) is not None:
+        pytest.skip(missing)
+    network = write_network(graph)
+    found = count_on_qemu(network, [windows], core)
+    assert np.array_equal(found.outputs[0], run(graph, windows)[0])
+    other = profile_network(network, windows, CORES.get(core, M4))
+    allowed = found.machine.tick if core in CORES else 0.1 * other.instructions
+    assert abs(found.instructions - other.instructions) <= allowed
+
+
+def test_without_qemu_it_says_how_to_get_it(graph: Graph, windows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = write_network(graph)
+    with pytest.raises(UsageError, match="no QEMU board with the core 'rv32imc'; there are cortex_m4f"):
+        count_on_qemu(network, [windows], "rv32imc")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="on Debian: apt-get install qemu-system-arm"):
+        count_on_qemu(network, [windows], "cortex_m55")

@@ -7,6 +7,10 @@
 extern uint32_t image_data_load[], image_data_start[], image_data_end[], image_bss_start[], image_bss_end[];
 extern uint32_t image_stack_top[];
 
+#ifdef IMAGE_MAIN
+void IMAGE_MAIN(void); /* run by itself, where nobody sets the program counter */
+#endif
+
 __attribute__((noinline, used)) void image_idle(void)
 {
     for (;;) {
@@ -28,6 +32,9 @@ __attribute__((noreturn, used)) void image_reset(void)
     for (volatile uint32_t *to = image_bss_start; to < image_bss_end; to++) {
         *to = 0;
     }
+#ifdef IMAGE_MAIN
+    IMAGE_MAIN();
+#endif
     image_idle();
     for (;;) {
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from firmware_export.ops.lstm import sigmoids
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.ops import EMITTERS
-from firmware_export.targets.c.text import array, comment, definition, identifier
+from firmware_export.targets.c.text import array, comment, definition, identifier, string
 from firmware_export.targets.target import no_emitter
 
 SIGMOIDS = "har_sigmoids.c"
@@ -102,11 +103,7 @@ def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar"
         name,
         tuple(_size(graph.values[i]) for i in graph.inputs),
         tuple(_size(graph.values[o]) for o in graph.outputs),
-        tuple(
-            LayerFunction(layer.prefix, layer.node.name, layer.node.op, node_macs(graph, layer.node))
-            for layer in every
-            if layer.node.name in kernels
-        ),
+        _layer_functions(graph),
     )
 
 
@@ -195,6 +192,7 @@ def _header(graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes
 
 #define {upper}_ARENA_BYTES {arena_bytes} /* working memory; nothing in it is kept from run to run */
 #define {upper}_WEIGHT_BYTES {weight_bytes} /* constants, in flash */
+#define {upper}_LAYERS {_layers(graph)} /* function, name, op, products */
 
 typedef union {name}_arena {{
     int8_t s8[{upper}_ARENA_BYTES];
@@ -210,6 +208,19 @@ typedef union {name}_arena {{
 
 #endif
 """
+
+
+def _layer_functions(graph: Graph) -> tuple[LayerFunction, ...]:
+    return tuple(
+        LayerFunction(layer.prefix, layer.node.name, layer.node.op, node_macs(graph, layer.node))
+        for layer in layers(graph)
+        if not is_view(graph, layer.node)
+    )
+
+
+def _layers(graph: Graph) -> str:
+    """The functions of the layers as JSON in a C string: for programs that tell layers apart."""
+    return string(json.dumps([[f.function, f.name, f.op, f.macs] for f in _layer_functions(graph)]))
 
 
 def _describe(role: str, value: Value) -> str:

@@ -1,0 +1,219 @@
+"""``edgehar profile``: what a bundle's network costs on a board, layer by layer, on an emulated processor.
+
+Instructions are exact, and so are flash, RAM and stack of the image; cycles, time and energy are modelled
+(docs/emulator.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgehar.cli.networks import DEFAULT_WINDOWS
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from edgehar.cli.networks import Network
+
+DEFAULT_BOARD = "nucleo_l4r5zi"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("profile", help="instructions, time, energy, memory per layer", description=__doc__)
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
+    add_board_options(parser)
+    parser.add_argument("--qemu", action="store_true", help="also count on QEMU's Cortex-M4, M7 and M55")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="draw the layers (png)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write profile.json")
+
+
+def add_board_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say on what and how the network runs."""
+    parser.add_argument("--board", default=DEFAULT_BOARD, help=f"see docs/emulator.md (default: {DEFAULT_BOARD})")
+    parser.add_argument("--compiler", default="zig", help="zig, or gcc for your arm-none-eabi-gcc (default: zig)")
+    parser.add_argument("--size", action="store_true", help="optimise for size (-Os) instead of speed (-O3)")
+    parser.add_argument(
+        "--windows",
+        type=int,
+        default=DEFAULT_WINDOWS,
+        metavar="N",
+        help=f"how many to run (default: {DEFAULT_WINDOWS})",
+    )
+
+
+def optimisation(args: argparse.Namespace) -> tuple[str, ...]:
+    """Return the compiler flags that the options ask for."""
+    return ("-Os",) if args.size else ()
+
+
+def layer_table(summary: Mapping[str, Any]) -> Table:
+    """Return one row a layer, in running order."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name in ("layer", "op"):
+        table.add_column(name, header_style="dim", overflow="fold")
+    for name in ("MACs", "instructions", "cycles", "share", "instr/MAC"):
+        table.add_column(name, justify="right", header_style="dim", no_wrap=True)
+    total = summary["cycles"]
+    rows = [*summary["layers"], _between(summary)]
+    largest = max(row["cycles"] for row in rows)
+    for row in rows:
+        figures = [f"{row[key]:,}" for key in ("macs", "instructions", "cycles")]
+        cells = [row["name"], row["op"], *figures, f"{row['cycles'] / total:.1%}", _per_mac(row)]
+        table.add_row(*(Text(cell, style="bold" if row["cycles"] == largest else "") for cell in cells))
+    figures = [f"{summary[key]:,}" for key in ("macs", "instructions", "cycles")]
+    table.add_row("all", "", *figures, "100.0%", _per_mac(summary), style="dim")
+    return table
+
+
+def _between(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of the totals: the calls between the layers."""
+    left = {key: summary[key] - sum(row[key] for row in summary["layers"]) for key in ("instructions", "cycles")}
+    return {"name": "(calls)", "op": "", "macs": 0, **left}
+
+
+def _per_mac(row: Mapping[str, Any]) -> str:
+    return f"{row['instructions'] / row['macs']:.2f}" if row["macs"] else "–"
+
+
+def profile_report(summary: Mapping[str, Any], label: str, core: str) -> Group:
+    """Return the table of the layers and the figures of the whole network."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    current, worst = summary["current"], summary["worst_latency_ms"]
+    mark = "" if current["verified"] else ", not verified"
+    totals = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, figure, note in (
+        ("latency", f"{summary['latency_ms']:.3f} ms", f"modelled; slowest window {worst:.3f} ms"),
+        ("energy", f"{summary['energy_uj']:.1f} µJ", f"modelled from {current['active_ma']:g} mA at "
+         f"{current['supply_v']:g} V{mark}: {current['source']}"),
+        *_duty(summary),
+        ("flash", f"{summary['flash_bytes']:,} B", "exact: code, constants, start-up"),
+        ("RAM", f"{summary['ram_bytes']:,} B", "exact: arena, inputs, outputs"),
+        ("stack", f"{summary['stack_bytes']:,} B", "exact: deepest use, without interrupts"),
+        ("fits", "yes" if summary["fits"] else "NO", f"flash and RAM of {label}"),
+        ("bit exact", "yes" if summary["bit_exact"] else "NO", f"outputs of {summary['windows']} windows"),
+    ):  # fmt: skip
+        totals.add_row(Text(name), Text(figure, justify="right"), Text(note, style="dim"))
+    title = f"{summary['name']} on {label}, {core} at {summary['clock_hz'] / 1e6:g} MHz"
+    note = f"instructions exact; cycles modelled: {summary['cycles_source']}"
+    return Group(Text(title, style="bold"), Text(note, style="dim"), layer_table(summary), Text(""), totals)
+
+
+def _duty(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if summary["hop_s"] is None:
+        return []
+    return [
+        ("duty cycle", f"{summary['duty_cycle']:.2%}", f"of a hop of {summary['hop_s']:g} s"),
+        ("coin cell", f"{summary['cr2032_days']:,.0f} days", f"modelled: CR2032 of {summary['cr2032_mah']:g} mAh spent "
+         "on the network alone; no sensor, radio or sleep current"),
+    ]  # fmt: skip
+
+
+def draw(summary: Mapping[str, Any], title: str, path: Path) -> None:
+    """Write a bar chart: cycles of each layer, first layer on top."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    from edgehar.files import write_atomic
+
+    rows = [*summary["layers"], _between(summary)][::-1]
+    cycles = [row["cycles"] for row in rows]
+    figure = Figure(figsize=(9, 1.5 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(range(len(rows)), cycles, color="#0072B2", height=0.66)
+    axes.set_yticks(range(len(rows)), [f"{row['name']} ({row['op']})" if row["op"] else row["name"] for row in rows])
+    notes = [
+        f"{row['cycles'] / summary['cycles']:.1%}, {row['instructions']:,} instructions"
+        + (f", {row['instructions'] / row['macs']:.2f} a MAC" if row["macs"] else "")
+        for row in rows
+    ]
+    axes.bar_label(bars, notes, padding=4, fontsize=8)
+    axes.set_xlim(0, 1.65 * max(cycles))  # room for the notes
+    axes.set_xlabel("modelled cycles a window")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    write_atomic(path, buffer.getvalue())
+
+
+def qemu_table(network: Network, compiler: str, optimise: tuple[str, ...]) -> tuple[Table, list[dict[str, Any]]]:
+    """Return what QEMU counts, as a table and as plain records.
+
+    Raises:
+        UsageError: QEMU is not installed.
+        EngineError: the image does not run there.
+    """
+    from rich.table import Table
+
+    from device_sim.emulator import CORES, profile_network
+    from device_sim.emulator.qemu import MACHINES, count_on_qemu
+
+    table = Table(title="a second opinion: QEMU", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("core", "machine"):
+        table.add_column(name, header_style="dim")
+    for name in ("instructions", "± (timer)", "here", "bit exact"):
+        table.add_column(name, justify="right", header_style="dim")
+    records = []
+    for name, machine in MACHINES.items():
+        count = count_on_qemu(network.sources, network.windows, name, compiler, optimise)
+        here = None
+        if name in CORES:
+            here = profile_network(network.sources, network.windows, CORES[name], compiler, optimise).instructions
+        record = {
+            "core": name,
+            "machine": machine.name,
+            "instructions": count.instructions,
+            "tick": machine.tick,
+            "here": here,
+            "bit_exact": network.is_exact(count.outputs),
+        }
+        exact = "yes" if record["bit_exact"] else "NO"
+        shown = "–" if here is None else f"{here:,}"
+        table.add_row(
+            machine.core.label, machine.name, f"{count.instructions:,.0f}", f"{machine.tick:.0f}", shown, exact
+        )
+        records.append(record)
+    return table, records
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, run, print; 1 if an output is not the expected one."""
+    from rich.console import Console
+
+    from device_sim.emulator.boards import board_of
+    from device_sim.emulator.summary import profile_summary
+    from edgehar.bundle import Bundle
+    from edgehar.cli.networks import network_of_bundle, profile_on
+    from edgehar.files import write_json
+
+    board = board_of(args.board)
+    network = network_of_bundle(Bundle.open(args.bundle), args.windows)
+    profile = profile_on(network, board, args.compiler, optimisation(args))
+    exact = network.is_exact(profile.outputs)
+    summary = profile_summary(
+        profile, board, name=network.name, model_sha256=network.sha256, bit_exact=exact, hop_s=network.hop_s
+    )
+    console = Console()
+    console.print(profile_report(summary, board.label, board.processor.label))
+    if args.qemu:
+        table, summary["qemu"] = qemu_table(network, args.compiler, optimisation(args))
+        console.print()
+        console.print(table)
+    if args.out:
+        draw(summary, f"{network.name} on {board.label}, modelled", args.out)
+    if args.json:
+        write_json(args.json, summary)
+    return 0 if exact else 1
