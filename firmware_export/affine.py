@@ -166,6 +166,22 @@ def rescale_by(accumulator: NDArray[Any], factors: NDArray[np.int64]) -> NDArray
     return divide_by_power_of_two(high_multiply(a, multiplier), np.maximum(-shift, 0))
 
 
+def wide_points(real: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return ``[2, K]``: a 15-bit multiplier and how far to shift right, for :func:`rescale_wide_by`."""
+    multiplier, shift = fixed_points(real)
+    return np.stack([np.where(multiplier < 0x7FFF0000, (multiplier + (1 << 15)) >> 16, 0x7FFF), 15 - shift])
+
+
+def rescale_wide_by(total: NDArray[np.int64], factors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 64-bit sums times real factors (over the last axis), rounded once, halves upward.
+
+    Source: TFLite ``MultiplyByQuantizedMultiplier(int64_t, ...)``, for sums below 2^47.
+    """
+    multiplier, shift = factors
+    scaled: NDArray[np.int64] = (total * multiplier + (np.int64(1) << (shift - 1))) >> shift
+    return scaled
+
+
 def to_int8(
     rescaled: NDArray[np.int64], zero_point: int, low: int = INT8_MIN, high: int = INT8_MAX
 ) -> NDArray[np.int8]:

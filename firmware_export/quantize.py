@@ -86,7 +86,7 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
     with_bias = {role.of for role in operands if isinstance(role, Bias)}
     for index, role in enumerate(operands):
         if isinstance(role, Weight) and index not in with_bias:
-            weight_q, weight_quant = _weight(graph, node, index, role, np.zeros(1))
+            weight_q, weight_quant = weight_integers(graph, node, index, role, np.zeros(1))
             names[index] = _own_name(graph, node, names[index])
             made.append(Value(names[index], weight_q.shape, "int8", weight_quant, weight_q))
         if not isinstance(role, Bias):
@@ -95,7 +95,7 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
         if not isinstance(weight_role, Weight):
             raise ExportError(f"op {node.op!r}: the bias at operand {index} belongs to no weight")
         smallest = smallest_weight_scale(_data(graph, node, index), x)
-        weight_q, weight_quant = _weight(graph, node, role.of, weight_role, smallest)
+        weight_q, weight_quant = weight_integers(graph, node, role.of, weight_role, smallest)
         bias_q, bias_quant = _bias(graph, node, index, x, weight_quant)
         names[role.of], names[index] = (_own_name(graph, node, names[i]) for i in (role.of, index))
         made.append(Value(names[role.of], weight_q.shape, "int8", weight_quant, weight_q))
@@ -103,7 +103,7 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
     return tuple(names), made
 
 
-def _weight(
+def weight_integers(
     graph: Graph, node: Node, index: int, role: Weight, smallest: NDArray[np.float64]
 ) -> tuple[NDArray[np.int8], Quantization]:
     """Return a weight's integers: those that the file fixes in scales along the op's axis, else our choice."""

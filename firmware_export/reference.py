@@ -12,7 +12,7 @@ from edgehar.errors import UnsupportedOpError, UsageError
 from firmware_export.graph import Graph, Node
 from firmware_export.ops import is_stateful, op_of
 from firmware_export.ops.op import Outputs
-from firmware_export.wide import run_wide
+from firmware_export.wide_kernels import run_wide
 
 BATCH = 32  # windows at once: intermediate results of a HAR network then stay within the processor's cache
 RECURRENT_BATCH = 128  # every step of an LSTM is twenty calls whose cost the windows share
@@ -82,7 +82,7 @@ def _run(graph: Graph, node: Node, values: dict[str, Array]) -> dict[str, Array]
     output, *states = (graph.values[name] for name in node.outputs)
     result: Outputs
     if output.dtype == "int16":
-        result = run_wide(node, inputs, [v.quantization for v in operands], output.quantization)
+        result = run_wide(node, inputs, [v.quantization for v in (*operands, *states)], output.quantization)
     elif output.dtype == "float32":
         result = op.float32(node.attrs, inputs)
     elif op.int8 is not None:

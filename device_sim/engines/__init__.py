@@ -14,7 +14,7 @@ from device_sim.engines.onnxruntime import open_onnxruntime
 from device_sim.engines.protocol import Engine
 from device_sim.engines.tflite_runtime import open_tflite_runtime
 from device_sim.engines.tflm import open_tflm
-from edgehar.bundle import Bundle
+from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import EngineError, UsageError
 from edgehar.precision import Precision
 
@@ -35,6 +35,7 @@ class EngineEntry:
         golden_lsb: how far its integer logits may be from the golden ones where the bundle does not say (see
             :mod:`device_sim.golden`). 0 is bit for bit; others round differently inside fused kernels.
         precisions: what it has kernels for.
+        recurrent: what it has an LSTM kernel for.
     """
 
     open: Callable[[Bundle], Engine]
@@ -44,24 +45,39 @@ class EngineEntry:
     extra: str
     golden_lsb: int
     precisions: Collection[Precision] = (Precision.STATIC_WI8_AI8,)
+    recurrent: Collection[Precision] = (Precision.STATIC_WI8_AI8,)
+
+    def runs(self, manifest: Manifest) -> bool:
+        """Return whether it has the kernels for a bundle's network."""
+        return manifest.precision in (self.recurrent if manifest.model.get("stateful") else self.precisions)
 
 
 _EVERY = tuple(Precision)
+_NOT_INT16 = tuple(precision for precision in Precision if precision is not Precision.STATIC_WI8_AI16)
 _NO_DYNAMIC = (Precision.STATIC_WI8_AI8, Precision.STATIC_WI8_AI16, Precision.FLOAT32)
 _INT8_OR_FLOAT = (Precision.STATIC_WI8_AI8, Precision.FLOAT32)
 ENGINES: dict[str, EngineEntry] = {
-    "litert": EngineEntry(open_litert, "LiteRT, XNNPACK kernels", "tflite", "ai_edge_litert", "device", 3, _EVERY),
+    "litert": EngineEntry(
+        open_litert, "LiteRT, XNNPACK kernels", "tflite", "ai_edge_litert", "device", 3, _EVERY, _NOT_INT16
+    ),
     "litert_ref": EngineEntry(
-        open_litert_ref, "LiteRT, reference kernels", "tflite", "ai_edge_litert", "device", 0, _EVERY
+        open_litert_ref, "LiteRT, reference kernels", "tflite", "ai_edge_litert", "device", 0, _EVERY, _NOT_INT16
     ),
     "tflite_runtime": EngineEntry(
-        open_tflite_runtime, "tflite-runtime 2.14", "tflite", "tflite_runtime", "tflite-runtime", 3, _EVERY
+        open_tflite_runtime, "tflite-runtime 2.14", "tflite", "tflite_runtime", "tflite-runtime", 3, _EVERY, _NOT_INT16
     ),
     "tflm": EngineEntry(
-        open_tflm, "TensorFlow Lite Micro, reference kernels", "tflite", "tflite_micro", "export", 0, _NO_DYNAMIC
+        open_tflm,
+        "TensorFlow Lite Micro, reference kernels",
+        "tflite",
+        "tflite_micro",
+        "export",
+        0,
+        _NO_DYNAMIC,
+        _NO_DYNAMIC,
     ),
     "onnxruntime": EngineEntry(
-        open_onnxruntime, "ONNX Runtime, CPU", "onnx", "onnxruntime", "export", 3, _INT8_OR_FLOAT
+        open_onnxruntime, "ONNX Runtime, CPU", "onnx", "onnxruntime", "export", 3, _INT8_OR_FLOAT, _INT8_OR_FLOAT
     ),
 }
 DEFAULT_ENGINE = "litert"
@@ -80,11 +96,12 @@ def open_engine(name: str, bundle: Bundle) -> Engine:
     entry = ENGINES.get(name)
     if entry is None:
         raise UsageError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
-    precision = bundle.manifest.precision
-    if precision not in entry.precisions:
-        able = ", ".join(other for other, its in ENGINES.items() if precision in its.precisions)
+    manifest = bundle.manifest
+    if not entry.runs(manifest):
+        able = [other for other, its in ENGINES.items() if its.runs(manifest)]
+        network = "a network with an LSTM" if manifest.model.get("stateful") else "networks"
         raise EngineError(
-            f"engine {name}: runs the recipes {', '.join(entry.precisions)}, this bundle's is "
-            f"{bundle.manifest.recipe}, which {able} run; choose one of them, or export with another --recipe"
+            f"engine {name}: has no kernels for {network} of recipe {manifest.recipe}, which {', '.join(able)} run; "
+            "choose one of them with --engine, or export with another --recipe"
         )
     return entry.open(bundle)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,9 +45,9 @@ def int8(
     return mean_of_integers(total, attrs.kernel)
 
 
-def mean_of_integers(total: Array, count: int) -> Array:
-    """Return sums of int8 divided by how many there were, halves away from zero."""
-    mean: Array = (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(np.int8)
+def mean_of_integers(total: Array, count: int, dtype: type[np.integer[Any]] = np.int8) -> Array:
+    """Return sums of integers of this type divided by how many there were, halves away from zero."""
+    mean: Array = (np.sign(total) * ((np.abs(total) + count // 2) // count)).astype(dtype)
     return mean
 
 

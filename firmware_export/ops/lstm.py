@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_export.affine import INT16_MAX, INT16_MIN, fixed_points, rescale_by, to_int8
+from firmware_export.affine import INT16_MAX, INT16_MIN, fixed_points, rescale_by, rescale_wide_by, wide_points
 from firmware_export.graph import Attrs, Quantization, Shape
 from firmware_export.ops.conv1d import exact_dtype
 from firmware_export.ops.op import Activation, Array, Bias, Op, OutputScale, Weight
@@ -95,9 +96,28 @@ def int8(
     _attrs: Lstm, inputs: Sequence[Array], quants: Sequence[Quantization], output: Quantization
 ) -> tuple[Array, Array]:
     """Return hidden states in int8 and cell states in int16."""
+    return _states(inputs, quants, output, np.iinfo(np.int8), _rescaled_twice)
+
+
+def int16(
+    _attrs: Lstm, inputs: Sequence[Array], quants: Sequence[Quantization], output: Quantization
+) -> tuple[Array, Array]:
+    """Return hidden and cell states in int16: what adds to a gate is summed in 64 bits and rounded once."""
+    return _states(inputs, quants, output, np.iinfo(np.int16), _rescaled_once)
+
+
+def _states(
+    inputs: Sequence[Array],
+    quants: Sequence[Quantization],
+    output: Quantization,
+    limits: np.iinfo[Any],
+    rescaling: Rescaling,
+) -> tuple[Array, Array]:
+    """Return hidden states of the type with these limits, and cell states in int16."""
     x, cell_scale = _series_last(inputs[0]), quants[-1].scale
-    from_input = _gate_inputs(inputs[INPUT_WEIGHTS], quants[0], quants[INPUT_WEIGHTS], np.concatenate(inputs[BIASES]))
-    from_hidden = _gate_inputs(inputs[RECURRENT_WEIGHTS], output, quants[RECURRENT_WEIGHTS], np.zeros(1, np.int64))
+    gates_of = partial(_gate_inputs, rescaling)
+    from_input = gates_of(inputs[INPUT_WEIGHTS], quants[0], quants[INPUT_WEIGHTS], np.concatenate(inputs[BIASES]))
+    from_hidden = gates_of(inputs[RECURRENT_WEIGHTS], output, quants[RECURRENT_WEIGHTS], np.zeros(1, np.int64))
     keep, admit, emit = (
         fixed_points(NONLINEAR_SCALE * scale)
         for scale in (1.0, NONLINEAR_SCALE / cell_scale, NONLINEAR_SCALE / output.scale)
@@ -106,9 +126,9 @@ def int8(
 
     steps, _, n = x.shape
     units = len(inputs[RECURRENT_WEIGHTS][0])
-    hidden = np.empty((steps, units, n), np.int8)
+    hidden = np.empty((steps, units, n), limits.dtype)
     cells = np.empty((steps, units, n), np.int16)
-    h, c = np.full((units, n), output.zero_point, np.int8), np.zeros((units, n), np.int64)
+    h, c = np.full((units, n), output.zero_point, limits.dtype), np.zeros((units, n), np.int64)
     for t in range(steps):
         gates = from_input(x[t])
         gates += from_hidden(h)
@@ -116,30 +136,44 @@ def int8(
         kept = _to_int16(rescale_by(sigmoid[f] * c, keep))
         kept += _to_int16(rescale_by(sigmoid[i] * tanh[g], admit))
         c = _to_int16(kept)
-        h = to_int8(rescale_by(cell_tanh[c] * sigmoid[o], emit), output.zero_point)
+        emitted = rescale_by(cell_tanh[c] * sigmoid[o], emit) + output.zero_point
+        h = np.clip(emitted, limits.min, limits.max).astype(limits.dtype)
         hidden[t], cells[t] = h, c
     return _series_first(hidden), _series_first(cells)
 
 
+def _rescaled_twice(factors: NDArray[np.float64]) -> Callable[[I64], I64]:
+    points = fixed_points(factors)[..., None]
+    return lambda total: rescale_by(total, points)
+
+
+def _rescaled_once(factors: NDArray[np.float64]) -> Callable[[I64], I64]:
+    points = wide_points(factors)[..., None]
+    return lambda total: rescale_wide_by(total, points)
+
+
+Rescaling = Callable[[NDArray[np.float64]], Callable[[I64], I64]]
+
+
 def _gate_inputs(
-    weights: Sequence[Array], x: Quantization, quants: Sequence[Quantization], bias: Array
+    rescaling: Rescaling,
+    weights: Sequence[Array],
+    x: Quantization,
+    quants: Sequence[Quantization],
+    bias: Array,
 ) -> Callable[[Array], I64]:
-    """Return what adds to each gate for ``[K, N]`` int8 of one step: ``[4 H, N]`` in Q3.12."""
+    """Return what adds to each gate for ``[K, N]`` integers of one step: ``[4 H, N]`` in Q3.12."""
     integers = np.concatenate(weights)
-    weight = integers.astype(exact_dtype(integers.shape[1]))
+    weight = integers.astype(np.float64 if rescaling is _rescaled_once else exact_dtype(integers.shape[1]))
     offset = (bias - x.zero_point * integers.astype(np.int64).sum(axis=1))[:, None]
-    factors = _gate_factors(x, quants, len(weights[0]))[..., None]
+    rescaled = rescaling(np.repeat([x.scale * w.scale * 2**GATE_FRACTION for w in quants], len(weights[0])))
 
     def gate_inputs(step: Array) -> I64:
         total = (weight @ step.astype(weight.dtype)).astype(np.int64)
         total += offset
-        return _to_int16(rescale_by(total, factors))
+        return _to_int16(rescaled(total))
 
     return gate_inputs
-
-
-def _gate_factors(x: Quantization, weights: Sequence[Quantization], units: int) -> I64:
-    return np.repeat(fixed_points(np.asarray([x.scale * w.scale * 2**GATE_FRACTION for w in weights])), units, axis=1)
 
 
 def _to_int16(a: I64) -> I64:

@@ -1,20 +1,25 @@
 """``softmax`` over the last axis, x ``[N, K]`` or ``[N, T, C]``; int8 output has scale 1/256 and zero point -128.
 
+int16 output has scale 1/32768 and zero point 0, and is another algorithm: two tables, interpolated.
+
 Source of the int8 arithmetic: TFLite ``reference_ops::Softmax`` (fixed point throughout), built from gemmlowp's
-``exp_on_negative_values`` and ``one_over_one_plus_x_for_x_in_0_1``. Formats are written Qm.n: n fraction bits of 32.
+``exp_on_negative_values`` and ``one_over_one_plus_x_for_x_in_0_1``; of the int16 arithmetic: ``SoftmaxInt16`` with
+``LUTPopulateInt16``. Formats are written Qm.n: n fraction bits of 32.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.signal import QuantParams
-from firmware_export.affine import INT8_MAX, INT8_MIN, divide_by_power_of_two, fixed_point, high_multiply
+from firmware_export.affine import INT8_MAX, INT8_MIN, divide_by_power_of_two, fixed_point, high_multiply, rescale
 from firmware_export.graph import Attrs, Quantization
 from firmware_export.ops.op import Activation, Array, Op, no_macs, same_shape
 
@@ -23,7 +28,12 @@ _DIFFERENCE_FRACTION = 26  # Q5.26: differences to the largest logit, -32..0
 _SUM_FRACTION = 19  # Q12.19: up to 4096 terms
 _INT32 = (-(2**31), 2**31 - 1)
 
+_TABLE_STEPS = 512  # of the int16 tables
+_INT16_SPAN = 2**16 - 1
+_INT16_REACH = 10.0  # exp(-10) is less than half a step
+
 I64 = NDArray[np.int64]
+F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,61 @@ def int8(_attrs: Softmax, inputs: Sequence[Array], quants: Sequence[Quantization
     inverse = _one_over_one_plus((total << headroom) - (1 << 31))
     y = divide_by_power_of_two(high_multiply(inverse, e), over_unit + 31 - 8)
     return np.where(counted, np.clip(y + INT8_MIN, INT8_MIN, INT8_MAX), INT8_MIN).astype(np.int8)
+
+
+def _int16_table(function: Callable[[float], float], start: float, end: float) -> I64:
+    """Return 513 samples in Q0.15 over ``start..end``, each moved by half of what interpolation misses in between."""
+    step = np.float32((np.float32(end) - np.float32(start)) / np.float32(_TABLE_STEPS))
+    half = np.float32(step / 2)
+
+    def sampled(x: F32) -> F32:
+        y = np.asarray([function(float(each)) for each in x], np.float32)
+        return y * np.float32(_INT16_SPAN + 1) / np.float32(np.float32(2) / np.float32(_INT16_SPAN) * _INT16_SPAN)
+
+    x = np.float32(start) + np.arange(_TABLE_STEPS, dtype=np.float32) * step
+    here, middle, after = _half_away(sampled(x)), _half_away(sampled(x + half)), sampled(x + step)
+    missed = _half_away((after + here) / 2) - middle
+    table = here - _half_away(missed / 2)
+    last = _half_away(sampled(np.asarray([end], np.float32)))
+    integers: I64 = np.clip(np.concatenate([table, last]), -(2**15), 2**15 - 1).astype(np.int64)
+    return integers
+
+
+def _half_away(x: NDArray[Any]) -> F32:
+    rounded: F32 = np.copysign(np.floor(np.abs(x) + np.float32(0.5)), x)
+    return rounded
+
+
+@cache
+def _tables() -> tuple[I64, I64]:
+    """Return exp(x) for x in -10..0 and 1 / (1 + x) for x in 0..1."""
+    return _int16_table(math.exp, -_INT16_REACH, 0.0), _int16_table(lambda x: 1 / (1 + x), 0.0, 1.0)
+
+
+def _interpolated(table: I64, at: I64) -> I64:
+    """Return a table at int16 positions."""
+    index, offset = 256 + (at >> 7), at & 0x7F
+    base = table[index]
+    looked_up: I64 = base + (((table[index + 1] - base) * offset + 64) >> 7)
+    return looked_up
+
+
+def int16(_attrs: Softmax, inputs: Sequence[Array], quants: Sequence[Quantization], _output: Quantization) -> Array:
+    """Return the softmax in int16 at the fixed output scale."""
+    exp, inverse = _tables()
+    q = inputs[0].astype(np.int64)
+    difference = q - q.max(axis=-1, keepdims=True)
+    # -10..0 becomes -65535..0, then -32768..32767
+    scaled = rescale(difference, quants[0].scale / (_INT16_REACH / _INT16_SPAN)) + (2**15 - 1)
+    e = _interpolated(exp, np.clip(scaled, -(2**15), 2**15 - 1))
+    total = e.sum(axis=-1, keepdims=True)
+    headroom = 31 - np.floor(np.log2(total.astype(np.float64))).astype(np.int64)  # leading zeros of 32 bits
+    shifted = ((total << (headroom - 1)) + (1 << 13)) >> 14  # 1 <= sum < 2 as 2^16..2^17
+    reciprocal = _interpolated(inverse, np.clip(shifted - (2**15 + 2**16), -(2**15), 2**15 - 1))
+    right = 31 - headroom
+    y = (e * reciprocal + (np.int64(1) << (right - 1))) >> right
+    clamped: Array = np.clip(y, 0, 2**15 - 1).astype(np.int16)
+    return clamped
 
 
 SOFTMAX = Op(

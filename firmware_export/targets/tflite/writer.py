@@ -29,49 +29,28 @@ _LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last va
 
 
 VERSIONS = {
-    # (float32, int8), from TFLite's op_version.cc
-    schema.BuiltinOperator.ADD: (1, 2),
-    schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2),
-    schema.BuiltinOperator.BATCH_MATMUL: (1, 2),
-    schema.BuiltinOperator.CONCATENATION: (1, 2),
-    schema.BuiltinOperator.CONV_2D: (1, 3),
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3),
-    schema.BuiltinOperator.L2_NORMALIZATION: (1, 2),
-    schema.BuiltinOperator.MAX_POOL_2D: (1, 2),
-    schema.BuiltinOperator.MEAN: (1, 2),
-    schema.BuiltinOperator.PAD: (1, 2),
-    schema.BuiltinOperator.RELU: (1, 2),
-    schema.BuiltinOperator.RELU6: (1, 2),
-    schema.BuiltinOperator.RESHAPE: (1, 1),
-    schema.BuiltinOperator.REVERSE_V2: (1, 1),
-    schema.BuiltinOperator.SLICE: (1, 2),
-    schema.BuiltinOperator.SOFTMAX: (1, 2),
-    schema.BuiltinOperator.TRANSPOSE: (1, 2),
-    schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1),
+    # (float32, int8, int16), from TFLite's op_version.cc
+    schema.BuiltinOperator.ADD: (1, 2, 3),
+    schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2, 3),
+    schema.BuiltinOperator.BATCH_MATMUL: (1, 2, 3),
+    schema.BuiltinOperator.CONCATENATION: (1, 2, 3),
+    schema.BuiltinOperator.CONV_2D: (1, 3, 4),
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3, 5),
+    schema.BuiltinOperator.L2_NORMALIZATION: (1, 2, 2),
+    schema.BuiltinOperator.MAX_POOL_2D: (1, 2, 3),
+    schema.BuiltinOperator.MEAN: (1, 2, 3),
+    schema.BuiltinOperator.PAD: (1, 2, 3),
+    schema.BuiltinOperator.RELU: (1, 2, 3),
+    schema.BuiltinOperator.RELU6: (1, 2, 3),
+    schema.BuiltinOperator.RESHAPE: (1, 1, 1),
+    schema.BuiltinOperator.REVERSE_V2: (1, 1, 1),
+    schema.BuiltinOperator.SLICE: (1, 2, 4),
+    schema.BuiltinOperator.SOFTMAX: (1, 2, 3),
+    schema.BuiltinOperator.TRANSPOSE: (1, 2, 2),
+    schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1, 1),
 }
-INT16_VERSIONS = {
-    schema.BuiltinOperator.ADD: 3,
-    schema.BuiltinOperator.AVERAGE_POOL_2D: 3,
-    schema.BuiltinOperator.CONV_2D: 4,
-    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 5,
-    schema.BuiltinOperator.MAX_POOL_2D: 3,
-    schema.BuiltinOperator.PAD: 3,
-    schema.BuiltinOperator.RELU: 3,
-    schema.BuiltinOperator.RELU6: 3,
-    schema.BuiltinOperator.SLICE: 4,
-}
+_COLUMNS = {schema.TensorType.FLOAT32: 0, schema.TensorType.INT8: 1, schema.TensorType.INT16: 2}
 HYBRID_VERSIONS = {schema.BuiltinOperator.CONV_2D: 5, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 6}  # int8 weights
-
-
-def _versions(graph: Graph) -> dict[int, int]:
-    """Return each operator's version for the numbers that the graph works on."""
-    activations = graph.input_dtype
-    versions = {code: row[activations != "float32"] for code, row in VERSIONS.items()}
-    if activations == "int16":
-        return versions | INT16_VERSIONS
-    if activations == "float32" and any(value.dtype == "int8" for value in graph.values.values()):
-        return versions | HYBRID_VERSIONS
-    return versions
 
 
 def inner_shape(shape: Shape) -> Shape:
@@ -109,7 +88,7 @@ class Writer:
         self._buffers = [_buffer(None)]  # buffer 0 is empty by convention
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
-        self._codes: dict[int, int] = {}  # operator to its place in the file's list
+        self._codes: dict[tuple[int, int], int] = {}  # operator and version to their place in the file's list
         self._index: dict[str, int] = {}  # inner forms and constants
         self._plain: dict[str, int] = {}
         self._public = [self.plain(name) for name in graph.inputs]
@@ -192,7 +171,7 @@ class Writer:
             intermediates: tensors that tell the kernel the scales of numbers inside it.
         """
         operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes.setdefault(code, len(self._codes))
+        operator.opcodeIndex = self._codes.setdefault((code, self._version(code, inputs, outputs)), len(self._codes))
         operator.inputs, operator.outputs = inputs, outputs
         operator.builtinOptionsType, operator.builtinOptions = options
         if intermediates:
@@ -215,14 +194,21 @@ class Writer:
         subgraph.tensors, subgraph.operators = self._tensors, self._operators
         model = schema.ModelT()
         model.version, model.description = SCHEMA_VERSION, "edgehar"
-        versions = _versions(self.graph)
-        model.operatorCodes = [_operator_code(code, versions[code]) for code in self._codes]
+        model.operatorCodes = [_operator_code(code, version) for code, version in self._codes]
         model.subgraphs = [subgraph]
         model.metadata = [self._metadata(name, data) for name, data in metadata.items()]
         model.buffers = self._buffers
         builder = flatbuffers.Builder(sum(len(b.data or b"") for b in self._buffers) + 4096)
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
+
+    def _version(self, code: int, inputs: Sequence[int], outputs: Sequence[int]) -> int:
+        """Return the version of an operator in which it learnt these types."""
+        made = self._tensors[outputs[0]].type
+        read = {self._tensors[index].type for index in inputs if index >= 0}
+        if made == schema.TensorType.FLOAT32 and schema.TensorType.INT8 in read:
+            return HYBRID_VERSIONS[code]
+        return VERSIONS[code][_COLUMNS[made]]
 
     def _add_tensor(self, name: str, shape: Shape, dtype: str, quant: Quantization | None, data: Any) -> int:
         tensor = schema.TensorT()
