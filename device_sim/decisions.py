@@ -1,7 +1,8 @@
 """From logits to an activity and its events: softmax, smoothing, debounce; and to the answers of other heads.
 
 State with ``update`` and ``reset``. One update takes the logits of one decision or of many; how a stream is cut into
-updates changes no bit, because every step is written as float64 operations in a fixed order.
+updates changes no bit, because every step is float32 operations in a fixed order: of integer logits those of the C
+firmware (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,26 +19,27 @@ from numpy.typing import NDArray
 from device_sim.results import Event
 from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
-from edgehar.heads import decide
+from edgehar.heads import decide, power_table, sigmoid_table
+from edgehar.heads.tables import sigmoid
 from edgehar.signal.quantization import LIMITS, QuantParams
 
+F = TypeVar("F", np.float32, np.float64)
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]  # float32 on the device; float64 where the full-precision model is smoothed
 Logits = NDArray[Any]  # in the format of their head
-
-LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 
 class Softmax:
     """Probabilities of integer logits, through a table of all differences that two of them can have."""
 
     def __init__(self, quant: QuantParams) -> None:
-        low, high = LIMITS[quant.dtype]
-        self._table = np.array([math.exp(-quant.scale * difference) for difference in range(high - low + 1)])
+        self._table = power_table(quant)
 
-    def __call__(self, outputs: Logits) -> F64:
+    def __call__(self, outputs: Logits) -> F32:
         """Return probabilities ``[N, K]`` of logits ``[N, K]``; the zero point cancels."""
         wide = outputs.astype(np.intp)
-        powers: F64 = self._table[wide.max(axis=1, keepdims=True) - wide]
+        powers: F32 = self._table[wide.max(axis=1, keepdims=True) - wide]
         return powers / _row_sums(powers)
 
 
@@ -45,29 +47,28 @@ class Sigmoid:
     """Probability of each integer logit by itself, through a table of all of them."""
 
     def __init__(self, quant: QuantParams) -> None:
-        low, high = LIMITS[quant.dtype]
-        self._table = np.array([_sigmoid(quant.scale * (q - quant.zero_point)) for q in range(low, high + 1)])
-        self._low = low
+        self._table = sigmoid_table(quant)
+        self._low = LIMITS[quant.dtype][0]
 
-    def __call__(self, outputs: Logits) -> F64:
+    def __call__(self, outputs: Logits) -> F32:
         """Return probabilities ``[N, K]`` of logits ``[N, K]``."""
-        probabilities: F64 = self._table[outputs.astype(np.intp) - self._low]
+        probabilities: F32 = self._table[outputs.astype(np.intp) - self._low]
         return probabilities
 
 
-def float_softmax(outputs: Logits) -> F64:
+def float_softmax(outputs: Logits) -> F32:
     """Return probabilities ``[N, K]`` of float32 logits ``[N, K]``."""
     logits = _numbers(outputs)
     powers = _each(math.exp, logits - logits.max(axis=1, keepdims=True))
-    return powers / _row_sums(powers)
+    return (powers / _row_sums(powers)).astype(np.float32)
 
 
-def float_sigmoid(outputs: Logits) -> F64:
+def float_sigmoid(outputs: Logits) -> F32:
     """Return the probability of each float32 logit by itself."""
-    return _each(_sigmoid, _numbers(outputs))
+    return _each(sigmoid, _numbers(outputs)).astype(np.float32)
 
 
-def probabilities_of(kind: str, quant: QuantParams) -> Callable[[Logits], F64]:
+def probabilities_of(kind: str, quant: QuantParams) -> Callable[[Logits], F32]:
     """Return what turns logits ``[N, K]`` of a head into probabilities: softmax of one choice, else sigmoids."""
     if quant.dtype == "float32":
         return float_softmax if kind == "multiclass" else float_sigmoid
@@ -77,10 +78,6 @@ def probabilities_of(kind: str, quant: QuantParams) -> Callable[[Logits], F64]:
 def _numbers(outputs: Logits) -> F64:
     """Return float logits without the NaN that a network makes of finite but absurd samples."""
     return np.nan_to_num(outputs.astype(np.float64), nan=0.0)
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > -LARGEST_EXPONENT else 0.0
 
 
 def _each(function: Callable[[float], float], x: F64) -> F64:
@@ -94,7 +91,7 @@ def softmax(logits: NDArray[np.float32]) -> F64:
     return powers / _row_sums(powers)
 
 
-def _row_sums(x: F64) -> F64:
+def _row_sums(x: NDArray[F]) -> NDArray[F]:
     total = x[:, 0].copy()
     for column in range(1, x.shape[1]):  # numpy's own sum adds in an order that depends on the array's shape
         total += x[:, column]
@@ -108,7 +105,7 @@ class Smoothing(Protocol):
         """Forget the past."""
         ...
 
-    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+    def update(self, probabilities: Floats) -> tuple[NDArray[np.int16], Floats]:
         """Return labels ``[N]`` and smoothed probabilities ``[N, K]`` of the next ``[N, K]``."""
         ...
 
@@ -122,7 +119,7 @@ class NoSmoothing:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+    def update(self, probabilities: Floats) -> tuple[NDArray[np.int16], Floats]:
         """Return labels and the probabilities as they are."""
         return probabilities.argmax(axis=1).astype(np.int16), probabilities
 
@@ -141,9 +138,9 @@ class EmaSmoothing:
 
     def reset(self) -> None:
         """Forget the past."""
-        self._mean: F64 | None = None
+        self._mean: Floats | None = None
 
-    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+    def update(self, probabilities: Floats) -> tuple[NDArray[np.int16], Floats]:
         """Return labels and averaged probabilities."""
         out = np.empty_like(probabilities)
         fresh = probabilities * (1.0 - self.strength)
@@ -168,7 +165,7 @@ class MajoritySmoothing:
         """Forget the past."""
         self._votes.clear()
 
-    def update(self, probabilities: F64) -> tuple[NDArray[np.int16], F64]:
+    def update(self, probabilities: Floats) -> tuple[NDArray[np.int16], Floats]:
         """Return labels and vote shares."""
         labels = np.empty(len(probabilities), np.int16)
         shares = np.zeros_like(probabilities)
@@ -230,7 +227,7 @@ class Answering:
         """Return the answers to windows with logits ``[N, K]``."""
         probabilities = self._probabilities(outputs)
         answers = decide(self._kind, outputs, self._zero_point)
-        return HeadAnswers(outputs, probabilities.astype(np.float32), answers)
+        return HeadAnswers(outputs, probabilities, answers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,10 +182,9 @@ class Device:
         if not finite.all():
             raw = self._held(raw, finite)
         self._good[:] = raw[-1]
-        with np.errstate(over="ignore"):  # a finite but absurd sample saturates, as on the device
-            columns = self._front_end.push(raw)
-            for feed in self._feeds:
-                feed.append(columns)
+        columns = self._front_end.push(raw)
+        for feed in self._feeds:
+            feed.append(columns)
 
     def _tensors(self, windows: int) -> Iterator[tuple[NDArray[Any], ...]]:
         """The network's inputs for the newest windows, oldest first."""

@@ -120,7 +120,9 @@ def _build(compiler: Compiler, files: Mapping[str, bytes], flags: Sequence[str],
     sources = [name for name in files if name.endswith(".c")]
     command = [*compiler.command, *flags, *sources, "-o", "built"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         raise EngineError(f"{compiler.command[0]} did not compile within {SECONDS} s; set CC to another one") from None
     if done.returncode != 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
+from edgehar.c_pipeline import FOLDER
 from edgehar.errors import ExportError, UsageError
+from edgehar.files import sha256_bytes
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
 from edgehar.precision import Precision
 from edgehar.recording import Recording
@@ -22,12 +24,14 @@ from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
 from firmware_export.ops import is_stateful
 from firmware_export.reference import run
+from firmware_export.targets.c import write_firmware
 from firmware_export.verify import VerificationReport, verified_every
+from firmware_export.verify_firmware import verify_firmware
 from firmware_export.verify_real import RealVerification
 
 GOLDEN_WINDOWS = 32
 NO_SMOOTHING = DecisionSpec()  # averaging costs up to a point of window accuracy
-TARGETS = ("tflite", "onnx")  # extensions of their files
+TARGETS = ("tflite", "onnx", "c")  # extensions of their files; c is firmware/, which holds more than the network
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +157,13 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     wanted = [Precision.FLOAT32, converted.precision] if not plan.slim else [converted.precision]
     names = [precision.model_file(target) for target in plan.targets for precision in wanted]
     files = {name: converted.files[name] for name in names if name in converted.files}
+    if "c" in plan.targets:
+        say("compiling and verifying the firmware")
+        firmware = write_firmware(manifest, converted.graph, _origin(plan)).files
+        samples = [item.recording.samples for item in plan.held_out]
+        row = asdict(verify_firmware(firmware, manifest, samples, every_window, outputs))
+        manifest = replace(manifest, provenance=_with_engine(manifest.provenance, row))
+        files |= {FOLDER + name: data for name, data in firmware.items()}
     files |= plan.baseline
     if plan.slim:
         files["baseline.npz"] = _without_logits(plan)
@@ -177,6 +188,18 @@ def _check(plan: ExportPlan, out: Path) -> None:
         raise UsageError(f"{out}: exists and is not a bundle; choose another --out, nothing was written")
     if not plan.held_out:
         raise ExportError("there are no held-out recordings to verify on; name test_subjects in the training's config")
+
+
+def _origin(plan: ExportPlan) -> str:
+    """What the first lines of generated files say: how to make the network again, and which one it was."""
+    command = f"{plan.provenance['command']}; edgehar export RUN --target c --recipe {plan.recipe}"
+    return f"{plan.name}, made by: {command}. SHA-256 of the float ONNX: {sha256_bytes(plan.onnx)}"
+
+
+def _with_engine(provenance: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Provenance whose verification has a further engine."""
+    evidence = provenance["verification"]
+    return {**provenance, "verification": {**evidence, "engines": [*evidence["engines"], row]}}
 
 
 def _windows(plan: ExportPlan, recording: Recording) -> NDArray[np.float32]:

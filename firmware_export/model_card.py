@@ -24,6 +24,8 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
     engines = "\n".join(
         f"| {e['engine']} | {e['windows']:,} | {largest_difference(e)} | {100 * e['exact']:.2f} % "
         f"| {100 * e['same_label']:.2f} % |"
+        if e["windows"]
+        else f"| {e['engine']} | not run: no C compiler | – | – | – |"
         for e in evidence["engines"]
     )
     files = "\n".join(f"| {name} | {size:,} |" for name, size in sorted(sizes.items()))

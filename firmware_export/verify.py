@@ -52,7 +52,7 @@ class EngineReport:
 
     Attributes:
         engine: key of ``ENGINES``.
-        windows: how many were run.
+        windows: how many were run; 0 where the engine needs something that is not on this computer.
         max_lsb: largest difference of an output.
         exact: share of outputs without a difference, 0..1.
         same_label: share of windows decided alike, 0..1: the same largest logit, or (heads that answer yes or no)
@@ -116,7 +116,7 @@ def verify(
     engines = {name: engine for name, engine in ENGINES.items() if takes(name, candidate)}
     bounds = bounds_of(graph)
     reports = [
-        _compare(name, bounds[name], expected, engine(candidate, windows), heads) for name, engine in engines.items()
+        compare(name, bounds[name], expected, engine(candidate, windows), heads) for name, engine in engines.items()
     ]
     return VerificationReport(tuple(reports))
 
@@ -146,10 +146,14 @@ def bounds_of(graph: Graph) -> Mapping[str, Bound]:
     return {engine: max((table[engine] for table in tables), key=lambda bound: bound.max_lsb) for engine in BOUNDS}
 
 
-def _compare(
+def compare(
     engine: str, bound: Bound, expected: Outputs, found: Outputs, heads: Sequence[tuple[str, int]]
 ) -> EngineReport:
-    """Compare output by output; ``heads`` are (kind, zero point)."""
+    """Compare output by output; ``heads`` are (kind, zero point).
+
+    Raises:
+        VerificationError: the engine is over its bound.
+    """
     worst, exact, same_label = 0, [], []
     allowed = f"are allowed ({bound.reason})"
     for a, b, (kind, zero) in zip(expected, found, heads, strict=True):

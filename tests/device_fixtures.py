@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
 from edgehar.recording import IMU_CHANNELS, UNLABELLED, Recording
 from edgehar.signal import QuantParams, default_front_end, sliding_windows
+from firmware_export.graph import Graph, Node, Quantization, Value, assemble
+from firmware_export.ops.dense import Dense
+from firmware_export.ops.reshape import Reshape
+from firmware_export.targets.c import write_firmware
 
 LABELS = ("sitting", "walking", "jumping")
 RATE_HZ = 50.0
@@ -155,6 +159,31 @@ def onnx_bytes(window: int, features: int, labels: int = len(LABELS)) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def tiny_graph(window: int, features: int) -> Graph:
+    """The layer as the exporter would hand it to a target."""
+    weights, bias = tiny_weights(window, features)
+    size = window * features
+    quant = Quantization((INPUT.scale,), INPUT.zero_point)
+    values = [
+        Value("window", (1, window, features), "int8", quant),
+        Value("flat", (1, size), "int8", quant),
+        Value("weights", weights.shape, "int8", Quantization((WEIGHT_SCALE,) * len(LABELS), 0, 0), weights),
+        Value("bias", bias.shape, "int32", Quantization((INPUT.scale * WEIGHT_SCALE,) * len(LABELS), 0, 0), bias),
+        Value("logits", (1, len(LABELS)), "int8", Quantization((OUTPUT.scale,), OUTPUT.zero_point)),
+    ]
+    nodes = [
+        Node("reshape", "flatten", ("window",), ("flat",), Reshape((1, size))),
+        Node("dense", "dense", ("flat", "weights", "bias"), ("logits",), Dense()),
+    ]
+    return assemble(["window"], ["logits"], nodes, values)
+
+
+def tiny_firmware(manifest: Manifest) -> dict[str, bytes]:
+    """The files of ``firmware/``."""
+    files = write_firmware(manifest, tiny_graph(manifest.window, manifest.front_end.width)).files
+    return {f"firmware/{name}": data for name, data in files.items()}
+
+
 def offline_windows(manifest: Manifest, samples: NDArray[np.float32]) -> NDArray[np.int8]:
     """Windows of the whole recording at once: what training and the exporter see."""
     features = manifest.inputs[0].quant.quantize(manifest.front_end.run(samples))
@@ -175,6 +204,7 @@ def tiny_files(manifest: Manifest, golden: Recording, held_out: tuple[Recording,
     return {
         "model_i8.tflite": tflite_bytes(*shape),
         "model_i8.onnx": onnx_bytes(*shape),
+        **tiny_firmware(manifest),
         "golden.npz": dump_npz(
             stream_samples=golden.samples,
             stream_labels=golden.labels,
@@ -201,7 +231,8 @@ def make_tiny_bundle(
     return Bundle.open(write_bundle(folder / "tiny.edgehar", manifest, files).path)
 
 
-def altered(bundle: Bundle, folder: Path, files: dict[str, bytes] | None = None, **manifest: object) -> Bundle:
+def altered(bundle: Bundle, folder: Path, files: dict[str, bytes | None] | None = None, **manifest: object) -> Bundle:
     """Write a copy of ``bundle`` with other files (None removes) or manifest fields, hashes right."""
     contents = {name: bundle.read(name) for name in bundle.manifest.files} | (files or {})
+    contents = {name: data for name, data in contents.items() if data is not None}
     return write_bundle(folder / "altered.edgehar", replace(bundle.manifest, **manifest), contents)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from device_sim.engines.c_native import open_c_native
 from device_sim.engines.litert import open_litert, open_litert_ref
 from device_sim.engines.onnxruntime import open_onnxruntime
 from device_sim.engines.protocol import Engine
@@ -30,8 +31,8 @@ class EngineEntry:
         label: for people.
         extension: of the file that it runs; which of the bundle's, its recipe says
             (:meth:`edgehar.precision.Precision.model_file`).
-        package: the import it needs.
-        extra: install extra that brings the package.
+        package: the import it needs; empty for none.
+        extra: install extra that brings the package, or what else it needs.
         golden_lsb: how far its integer logits may be from the golden ones where the bundle does not say (see
             :mod:`device_sim.golden`). 0 is bit for bit; others round differently inside fused kernels.
         precisions: what it has kernels for.
@@ -79,6 +80,7 @@ ENGINES: dict[str, EngineEntry] = {
     "onnxruntime": EngineEntry(
         open_onnxruntime, "ONNX Runtime, CPU", "onnx", "onnxruntime", "export", 3, _INT8_OR_FLOAT, _INT8_OR_FLOAT
     ),
+    "c_native": EngineEntry(open_c_native, "C99 firmware, compiled here", "c", "", "firmware", 0),
 }
 DEFAULT_ENGINE = "litert"
 

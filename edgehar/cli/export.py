@@ -24,7 +24,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("export", help="quantize, convert and verify a trained run", description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `edgehar train`")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="bundle folder, NAME.edgehar")
-    parser.add_argument("--target", default="tflite,onnx", help="formats, comma separated (default: tflite,onnx)")
+    parser.add_argument(
+        "--target", default="tflite,onnx", help="formats, comma separated: tflite, onnx, c (default: tflite,onnx)"
+    )
     parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
@@ -128,6 +130,9 @@ def export_table(exported: Exported) -> Table:
     ):
         table.add_column(column, justify="left" if column == "engine" else "right")
     for engine in evidence["engines"]:
+        if not engine["windows"]:
+            table.add_row(f"{engine['engine']}: no C compiler here", *["not run"] * 4)
+            continue
         table.add_row(
             engine["engine"],
             f"{engine['windows']:,}",

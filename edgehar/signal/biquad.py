@@ -61,7 +61,12 @@ class Biquad:
         after = []
         for section, previous in zip(self.sections, states, strict=True):
             b0, b1, b2, a1, a2 = (np.float32(c) for c in section)
-            s1, s2 = _steady_state(section, y[..., 0]) if previous is None else previous
+            if previous is None:
+                c1, c2 = (np.float32(c) for c in steady_state(section))
+                s2 = c2 * y[..., 0]
+                s1 = c1 * y[..., 0] + s2
+            else:
+                s1, s2 = previous
             for t in range(y.shape[-1]):
                 sample = y[..., t].copy()
                 out = b0 * sample + s1
@@ -72,10 +77,8 @@ class Biquad:
         return y, tuple(after)
 
 
-def _steady_state(section: Section, first: F32) -> tuple[F32, F32]:
-    """State in which a constant input ``first`` gives a constant output."""
+def steady_state(section: Section) -> tuple[float, float]:
+    """Return c1, c2: a constant input x gives a constant output from the states ``s2 = c2 x``, ``s1 = c1 x + s2``."""
     b0, b1, b2, a1, a2 = section
     gain = (b0 + b1 + b2) / (1 + a1 + a2)
-    s2 = np.float32(b2 - a2 * gain) * first
-    s1 = np.float32(b1 - a1 * gain) * first + s2
-    return s1, s2
+    return b1 - a1 * gain, b2 - a2 * gain

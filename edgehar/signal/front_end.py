@@ -15,6 +15,9 @@ from edgehar.signal.difference import Difference
 from edgehar.signal.signed_log import SignedLog
 
 F32 = NDArray[np.float32]
+
+RAW_LIMIT = np.float32(1e9)  # larger raw values saturate, so that no step can make an infinite number of them or a NaN
+
 Step = Biquad | Difference | SignedLog
 STEPS: dict[str, type[Step]] = {"biquad": Biquad, "difference": Difference, "signed_log": SignedLog}
 
@@ -22,6 +25,8 @@ STEPS: dict[str, type[Step]] = {"biquad": Biquad, "difference": Difference, "sig
 @dataclass(frozen=True)
 class FrontEnd:
     """Raw sample ``[C]`` to feature sample ``[F]``, causal, at the same rate.
+
+    Raw values are finite; the device holds a channel's last good value where one is not. They are clamped to ±1e9.
 
     Attributes:
         channels: raw channels, in the order a sample carries them (their names).
@@ -44,6 +49,8 @@ class FrontEnd:
         width = len(self.select)
         if len(self.gain) != width or len(self.names) != width:
             raise ValueError(f"front end: {width} columns, {len(self.gain)} gains, {len(self.names)} names")
+        if not all(abs(factor) <= RAW_LIMIT for factor in self.gain):
+            raise ValueError(f"front end: gains {self.gain}, expected finite ones of at most {RAW_LIMIT:g}")
         if not all(0 <= i < len(self.channels) for i in self.select):
             raise ValueError(f"front end: select {self.select} is outside the {len(self.channels)} raw channels")
         if len(self.mean) != len(self.inv_std) or len(self.mean) not in (0, width):
@@ -155,6 +162,8 @@ class FrontEndStream:
         x: F32 = raw.take(self._select, axis=-2)
         if x.shape[-1] == 0:
             return x.swapaxes(-1, -2)
+        np.minimum(x, RAW_LIMIT, out=x)
+        np.maximum(x, -RAW_LIMIT, out=x)
         if self._has_gain:
             x *= self._gain
         for i, (step, columns) in enumerate(self._steps):

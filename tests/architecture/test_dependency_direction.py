@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
-    *("edgehar.c_compiler", "edgehar.precision"),
+    *("edgehar.c_compiler", "edgehar.c_pipeline", "edgehar.precision"),
 }
 # What each package may import at its top level, besides itself and the standard library.
 ALLOWED = {
@@ -33,6 +33,7 @@ SINGLE = {
     "edgehar/errors.py": set(),
     "edgehar/files.py": set(),
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
+    "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.c_compiler", "edgehar.errors"},
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
     "edgehar/recording.py": {"numpy", "edgehar.errors"},

@@ -24,6 +24,7 @@ from firmware_export.ops.op import FusedActivation
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.softmax import Softmax
+from firmware_export.reference import run
 from firmware_export.targets.c import EMITTERS, write_network
 
 ALL = [(case, seed) for cases in CASES.values() for case in cases for seed in range(2)]
@@ -176,6 +177,17 @@ def test_views_and_outputs_in_the_middle() -> None:
     for index, (graph, arrays) in enumerate(zip(chains, expected, strict=True)):
         for found, array in zip(run_network(library, index, graph, [x]), arrays, strict=True):
             assert np.array_equal(found, array), index
+
+
+def test_nodes_of_one_name_are_kept_apart() -> None:
+    """A reader that makes two nodes of one operator gives both its name."""
+    relu = ("relu", Relu(FusedActivation.RELU), (1, 6, 4))
+    pool, flat = ("max_pool1d", MaxPool1d(2, 2, (0, 0)), (1, 3, 4)), ("reshape", Reshape((1, 12)), (1, 12))
+    graph = chain([relu, pool, flat], (3,))
+    same = replace(graph, nodes=tuple(replace(node, name="same") for node in graph.nodes))
+    x = np.random.default_rng(1).integers(-128, 128, (5, 6, 4)).astype(np.int8)
+    (found,) = run_network(compile_networks([same], compilers()["cc"]), 0, same, [x])
+    assert np.array_equal(found, run(graph, x)[0])
 
 
 def test_what_has_no_form_in_c_is_refused_by_name() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from device_fixtures import LABELS, OUTPUT, altered, make_tiny_bundle, onnx_bytes, tflite_bytes
 
-from device_sim.engines import ENGINES, open_engine
+from device_sim.engines import ENGINES, c_native, open_engine
 from edgehar.bundle import Head
 from edgehar.errors import EngineError, MissingExtraError, UsageError
 from edgehar.signal import QuantParams
@@ -73,7 +73,8 @@ def test_what_an_engine_says_of_itself(name, bundle):
 
 
 def model_file(name, bundle):
-    return bundle.manifest.precision.model_file(ENGINES[name].extension)
+    extension = ENGINES[name].extension
+    return "firmware/har_model.c" if extension == "c" else bundle.manifest.precision.model_file(extension)
 
 
 def refusal(name, bundle):
@@ -139,7 +140,7 @@ def test_onnxruntime_refuses_another_number_of_logits(bundle, tmp_path):
     assert "[1, 2]" in refusal("onnxruntime", altered(bundle, tmp_path, {"model_i8.onnx": onnx_bytes(32, 9, 2)}))
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", [name for name, entry in ENGINES.items() if entry.package])
 def test_a_missing_package_names_the_extra(name, bundle, monkeypatch):
     entry = ENGINES[name]
     real_import = builtins.__import__
@@ -152,6 +153,18 @@ def test_a_missing_package_names_the_extra(name, bundle, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match=rf"engine '{name}' needs .*edgehar\[{entry.extra}\]"):
         open_engine(name, bundle)
+
+
+def test_c_native_without_a_compiler_names_the_extra(bundle, monkeypatch):
+    monkeypatch.setattr(c_native, "find_compiler", lambda: None)
+    with pytest.raises(MissingExtraError, match=r"engine 'c_native'.* needs .*edgehar\[firmware\]"):
+        open_engine("c_native", bundle)
+
+
+def test_c_native_without_sources_names_the_command(bundle, tmp_path):
+    without = {name: None for name in bundle.manifest.files if name.startswith("firmware/")}
+    message = refusal("c_native", altered(bundle, tmp_path, without))
+    assert "edgehar export RUN --target tflite,onnx,c --out BUNDLE" in message
 
 
 def test_an_unknown_engine_lists_the_known_ones(bundle):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,47 @@ def test_exact_engines_agree_on_every_streamed_window(demo):
 def test_same_run_exports_the_same_bytes(demo, tmp_path):
     assert cli.main(["export", str(demo / "run"), "--out", str(tmp_path / "model.edgehar")]) == 0
     assert Bundle.open(tmp_path / "model.edgehar").sha256 == Bundle.open(demo / "model.edgehar").sha256
+
+
+def test_firmware_of_a_run(demo, tmp_path, capsys):
+    """The C sources are in the bundle, verified, and an engine; what is not needed to build them can be left out."""
+    path = tmp_path / "c.edgehar"
+    assert cli.main(["export", str(demo / "run"), "--target", "tflite,onnx,c", "--out", str(path)]) == 0
+    assert "c_native" in capsys.readouterr().out
+    bundle = Bundle.open(path)
+    evidence = {row["engine"]: row for row in bundle.manifest.provenance["verification"]["engines"]}
+    assert evidence["c_native"]["windows"] == evidence["tflm"]["windows"] > 1000
+    assert (evidence["c_native"]["max_lsb"], evidence["c_native"]["exact"]) == (0, 1.0)
+    header = bundle.read("firmware/har.h").decode()
+    assert "edgehar train --model ds_cnn" in header and "#define HAR_LABEL_ACTIVITY_WALKING 0" in header
+    summaries = []
+    for engine in ("tflm", "c_native"):
+        words = ["simulate", str(path), "--engine", engine, "--subjects", "2", "--json", str(tmp_path / "s.json")]
+        assert cli.main(words) == 0
+        summaries.append(json.loads((tmp_path / "s.json").read_text()))
+    assert summaries[1]["engine"] == "c_native"
+    assert summaries[1]["memory"]["firmware_context_bytes"] < 8192
+    for key in ("accuracy", "macro_f1", "windows", "events"):
+        assert summaries[0][key] == summaries[1][key]
+    assert cli.main(["simulate", str(demo / "model.edgehar"), "--engine", "c_native", "--subjects", "2"]) == 1
+    assert "edgehar export RUN --target tflite,onnx,c --out BUNDLE" in capsys.readouterr().err
+
+
+def test_a_firmware_that_is_wrong_is_not_written(demo, tmp_path, capsys, monkeypatch):
+    from firmware_export import bundle_export
+
+    honest = bundle_export.write_firmware
+
+    def off_by_one(*arguments):
+        written = honest(*arguments)
+        signal_h = written.files["har_signal.h"].replace(b"+ zero_point;", b"+ zero_point + 1;")
+        return replace(written, files={**written.files, "har_signal.h": signal_h})
+
+    monkeypatch.setattr(bundle_export, "write_firmware", off_by_one)
+    words = ["export", str(demo / "run"), "--target", "tflite,onnx,c", "--out", str(tmp_path / "c.edgehar")]
+    assert cli.main(words) == 1
+    assert "windows differ from the front end's" in capsys.readouterr().err
+    assert not (tmp_path / "c.edgehar").exists()
 
 
 def test_sensitivity_of_every_layer(demo, tmp_path, capsys):

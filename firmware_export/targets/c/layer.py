@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from firmware_export.graph import Attrs, Graph, Node, Value
 
 A = TypeVar("A", bound=Attrs)
 INT32_MAX = 2**31 - 1
+PLACE = re.compile(r"@(\w+)@")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +110,14 @@ def layers(graph: Graph) -> list[Layer]:
 
 def code(template: str, **parts: object) -> str:
     """Return C text with ``@name@`` replaced by ``parts``; a part of several lines keeps the place's indentation."""
-    lines = []
-    for line in textwrap.dedent(template).strip("\n").splitlines():
-        margin = line[: len(line) - len(line.lstrip())]
-        filled = line
-        for name, part in parts.items():
-            filled = filled.replace(f"@{name}@", str(part).replace("\n", f"\n{margin}"))
-        lines += filled.splitlines() or [""]
-    return "\n".join(lines)
+    texts = {name: str(part) for name, part in parts.items()}
+    return "\n".join(_filled(line, texts) for line in textwrap.dedent(template).strip("\n").splitlines())
+
+
+def _filled(line: str, texts: Mapping[str, str]) -> str:
+    margin = line[: len(line) - len(line.lstrip())]
+    filled = PLACE.sub(lambda place: texts.get(place[1], place[0]).replace("\n", f"\n{margin}"), line)
+    return "\n".join(part.rstrip() for part in filled.splitlines())
 
 
 def rescaling(real: NDArray[np.float64] | float) -> dict[str, NDArray[Any]]:

@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Places of all int8 activations by name, of each node's scratch by node name, and the arena's size."""
+    """Places of all int8 activations by name, of each node's scratch by its output, and the arena's size."""
 
     places: Mapping[str, Place]
     scratch: Mapping[str, int]
@@ -53,7 +53,7 @@ def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int]) -> MemoryPlan:
 
     Args:
         graph: quantized to int8.
-        scratch_bytes: what each node needs while it runs, by node name; others need nothing.
+        scratch_bytes: what each node needs while it runs, by the name of its output; others need nothing.
     """
     roots: dict[str, Place] = {name: Place(name, 0) for name in graph.inputs}
     blocks: dict[str, _Block] = {}
@@ -67,9 +67,9 @@ def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int]) -> MemoryPlan:
             size = int(np.prod(graph.values[node.output].shape))
             blocks[node.output] = _Block(node.output, size, index, index)
     temporary = [
-        _Block(node.name, scratch_bytes[node.name], index, index)
+        _Block(node.output, scratch_bytes[node.output], index, index)
         for index, node in enumerate(graph.nodes)
-        if scratch_bytes.get(node.name)
+        if scratch_bytes.get(node.output)
     ]
     arena_bytes = _place([*blocks.values(), *temporary])
     places = {

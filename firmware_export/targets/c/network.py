@@ -17,7 +17,7 @@ from firmware_export.ops.lstm import sigmoids
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.ops import EMITTERS
-from firmware_export.targets.c.text import array, comment, definition, identifier, string
+from firmware_export.targets.c.text import array, comment, comment_lines, definition, identifier, string
 from firmware_export.targets.target import no_emitter
 
 SIGMOIDS = "har_sigmoids.c"
@@ -70,15 +70,17 @@ def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar"
         ExportError: sums do not fit into int32.
     """
     every = layers(graph)
-    kernels = {layer.node.name: _kernel(layer) for layer in every if not is_view(graph, layer.node)}
+    kernels = {layer.node.output: _kernel(layer) for layer in every if not is_view(graph, layer.node)}
     plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None})
     arena_bytes = max(plan.arena_bytes, 8)
     arrays = [data for kernel in kernels.values() for data in kernel.constants.values()]
     headers = sorted({"har_fixed_point.h", *(h for k in kernels.values() for h in k.headers)})
     tables = {SIGMOIDS: _sigmoid_file()} if "har_lstm.h" in headers else {}
     weight_bytes = sum(data.nbytes for data in arrays) + (SIGMOID_BYTES if tables else 0)
-    functions = "\n".join(_function(layer, kernels[layer.node.name]) for layer in every if layer.node.name in kernels)
-    source = f"""/* {comment(origin)} */
+    functions = "\n".join(
+        _function(layer, kernels[layer.node.output]) for layer in every if layer.node.output in kernels
+    )
+    source = f"""/* {comment_lines(origin)} */
 #include "{name}.h"
 
 #include <string.h>
@@ -93,7 +95,7 @@ def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar"
     files = {
         f"{name}.c": source.encode(),
         f"{name}.h": _header(graph, name, origin, arena_bytes, weight_bytes).encode(),
-        **{header: _runtime(header) for header in headers},
+        **{header: runtime(header) for header in headers},
         **tables,
     }
     return Network(
@@ -146,14 +148,14 @@ def _calls(graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan
 
     lines = []
     for layer in every:
-        kernel = kernels.get(layer.node.name)
+        kernel = kernels.get(layer.node.output)
         if kernel is None:
             continue
         sources = [value.name for value in layer.inputs if value.data is None]
         arguments = [at(plan.places[name]) for name in (*sources, layer.node.output)]
         if kernel.scratch is not None:
             width = kernel.scratch.bits // 8
-            arguments.append(f"arena->s{kernel.scratch.bits} + {plan.scratch[layer.node.name] // width}")
+            arguments.append(f"arena->s{kernel.scratch.bits} + {plan.scratch[layer.node.output] // width}")
         lines.append(f"{layer.prefix}({', '.join(arguments)});")
     uses_arena = any("arena->" in line for line in lines)
     return textwrap.indent("\n".join([*lines, *([] if uses_arena else ["(void)arena;"])]), INDENT)
@@ -181,7 +183,7 @@ def _header(graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes
     described = [_describe("in", graph.values[i]) for i in graph.inputs]
     described += [_describe("out", graph.values[o]) for o in graph.outputs]
     macs = sum(node_macs(graph, node) for node in graph.nodes)
-    return f"""/* {comment(origin)}
+    return f"""/* {comment_lines(origin)}
  *
  * {len(graph.nodes)} layers, {macs} multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -193,6 +195,7 @@ def _header(graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes
 #define {upper}_ARENA_BYTES {arena_bytes} /* working memory; nothing in it is kept from run to run */
 #define {upper}_WEIGHT_BYTES {weight_bytes} /* constants, in flash */
 #define {upper}_LAYERS {_layers(graph)} /* function, name, op, products */
+#define {upper}_FACTS {_facts(graph)} /* shape, scale, zero point of inputs, outputs */
 
 typedef union {name}_arena {{
     int8_t s8[{upper}_ARENA_BYTES];
@@ -223,12 +226,21 @@ def _layers(graph: Graph) -> str:
     return string(json.dumps([[f.function, f.name, f.op, f.macs] for f in _layer_functions(graph)]))
 
 
+def _facts(graph: Graph) -> str:
+    """The tensors that a caller sees, inputs and outputs, as JSON in a C string: for programs that load the network."""
+    tensors = [[graph.values[name] for name in names] for names in (graph.inputs, graph.outputs)]
+    return string(
+        json.dumps([[[v.shape, v.quantization.scale, v.quantization.zero_point] for v in t] for t in tensors])
+    )
+
+
 def _describe(role: str, value: Value) -> str:
     quant = value.quantization
     return comment(f"{role} {value.name}: {of_shape([value])}, real = {quant.scale:.9g} * (q - ({quant.zero_point}))")
 
 
-def _runtime(name: str) -> bytes:
+def runtime(name: str) -> bytes:
+    """Return a header that generated sources include."""
     return resources.files(__package__).joinpath("runtime", name).read_bytes()
 
 

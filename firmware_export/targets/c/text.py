@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-C_TYPES = {"int8": "int8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t"}
+C_TYPES = {
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32")},
+    "float32": "float",
+}
 WIDTH = 116
 
 
@@ -22,6 +25,11 @@ def identifier(name: str) -> str:
 def comment(text: str) -> str:
     """Return text that cannot end a C comment or leave its line."""
     return " ".join(text.split()).replace("*/", "* /").replace("/*", "/ *").encode("ascii", "replace").decode()
+
+
+def comment_lines(text: str) -> str:
+    """Return :func:`comment` in lines: what stands after the ``/* `` of a comment."""
+    return textwrap.fill(comment(text), WIDTH, subsequent_indent=" * ", break_long_words=False, break_on_hyphens=False)
 
 
 def string(text: str) -> str:
@@ -38,12 +46,6 @@ def float32(x: float) -> str:
     return f"{digits if any(c in digits for c in '.e') else digits + '.0'}F"
 
 
-def float64(x: float) -> str:
-    """Return a double literal that reads back as the same number."""
-    digits = f"{x:.17g}"
-    return digits if any(c in digits for c in ".e") else digits + ".0"
-
-
 def integer(x: int) -> str:
     """Return an int32 literal; the smallest one has no literal of its own."""
     return str(x) if x > -(2**31) else "(-2147483647 - 1)"
@@ -58,9 +60,10 @@ def filled(items: Iterable[str], indent: str = "    ") -> str:
 
 
 def array(name: str, data: NDArray[Any]) -> str:
-    """Return the definition of a constant array of integers."""
+    """Return the definition of a constant array of integers or float32."""
+    written = float32 if data.dtype == np.float32 else integer
     return definition(
-        f"static const {C_TYPES[data.dtype.name]} {name}[{data.size}]", map(integer, data.ravel().tolist())
+        f"static const {C_TYPES[data.dtype.name]} {name}[{data.size}]", (written(x) for x in data.ravel().tolist())
     )
 
 

@@ -1,0 +1,137 @@
+"""The firmware's pipeline beside the device in Python: the same samples into both, compared decision by decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.decisions import DecisionBatch
+from device_sim.device import Device
+from device_sim.engines.protocol import Engine
+from device_sim.results import Event
+from edgehar.bundle import Bundle, Manifest
+from edgehar.c_pipeline import EVENT_ACTIVITY, CPipeline, Replayed
+
+BLOCK_SAMPLES = 1 << 16  # at once; the windows of both sides are kept for that long
+
+
+class Twins:
+    """Device and firmware of one bundle, fed with the same stream.
+
+    Args:
+        bundle: what both run.
+        engine: the device's; one that gives the reference's bits (``litert_ref``; ``tflm`` for LSTMs).
+        pipeline: the bundle's firmware, compiled.
+
+    Attributes:
+        samples, decisions, events: how many there were.
+        differences: what was found to differ, in words, the first of each block; empty as long as all bits are equal.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, pipeline: CPipeline) -> None:
+        self._manifest = bundle.manifest
+        self._watched = _Watched(engine)
+        self._device = Device(bundle, self._watched)
+        self._context = pipeline.context(bundle.manifest.heads)
+        self._open: Event | None = None  # announced by the firmware and not ended; its end is not known yet
+        self.samples = self.decisions = self.events = 0
+        self.differences: list[str] = []
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take samples ``[T, C]``."""
+        for begin in range(0, len(samples), BLOCK_SAMPLES):
+            block = samples[begin : begin + BLOCK_SAMPLES]
+            self._watched.windows.clear()
+            batches = list(self._device.batches(block))
+            replayed = self._context.replay(block, windows=True)
+            self._compare(batches, replayed)
+            self.samples += len(block)
+
+    def finish(self) -> None:
+        """The stream ends: compare the event still open and the count of invalid samples; start anew."""
+        expected = self._device.finish()
+        rate_hz = self._manifest.rate_hz
+        found = None if self._open is None else Event(self._open.label, self._open.start_s, self.samples / rate_hz)
+        self._note("open event", found == expected)
+        self._note("activity", self._context.activity == (-1 if expected is None else expected.label))
+        self._note("invalid samples", self._context.invalid_samples == self._device.invalid_samples)
+        self._device.reset()
+        self._context.reset()
+        self._open = None
+        self.samples = 0
+
+    def _compare(self, batches: list[DecisionBatch], replayed: Replayed) -> None:
+        decisions = replayed.decisions
+        if not self._note("number of decisions", sum(len(b.starts) for b in batches) == len(decisions)):
+            return
+        if not batches:
+            return
+        self.decisions += len(decisions)
+        windows = np.stack(self._watched.windows)
+        self._note("int8 windows", replayed.windows is not None and np.array_equal(replayed.windows, windows))
+        self._note("window starts", np.array_equal(decisions["start"], np.concatenate([b.starts for b in batches])))
+        last_samples = decisions["start"] + np.uint64(self._manifest.window - 1)
+        self._note("times", np.array_equal(decisions["t_ms"], last_samples.astype(np.uint32)))
+        for index, head in enumerate(self._manifest.heads):
+            found = decisions[f"head_{index}"]
+            answers = "label" if head.kind == "multiclass" else "answers"
+            for name, expected in zip(("logits", "probability", answers), _said(batches, index), strict=True):
+                same = (
+                    found[name].reshape(expected.shape).tobytes() == expected.astype(found[name].dtype.base).tobytes()
+                )
+                self._note(f"{name} of head {head.name!r}", same)
+        self._compare_events(batches, replayed)
+
+    def _compare_events(self, batches: list[DecisionBatch], replayed: Replayed) -> None:
+        expected = [event for batch in batches for _, event in batch.ended]
+        found = []
+        for announced in replayed.events[replayed.events["kind"] == EVENT_ACTIVITY]:
+            ended = _ended(announced, self._manifest)
+            if ended is not None:
+                found.append(ended)
+            start_s = int(announced["start"]) / self._manifest.rate_hz
+            self._open = Event(int(announced["label"]), start_s, start_s)
+        self.events += len(found)
+        self._note("events", found == expected)
+
+    def _note(self, what: str, same: bool) -> bool:
+        if not same:
+            self.differences.append(f"{what} differ in the samples from {self.samples} on")
+        return same
+
+
+class _Watched:
+    """An engine that keeps what it is given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name, self.version = engine.name, engine.version
+        self.reset, self.memory_bytes = engine.reset, engine.memory_bytes
+        self.windows: list[NDArray[np.int8]] = []
+
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        self.windows.append(np.concatenate([array.ravel() for array in inputs]))
+        return self._engine.infer(*inputs)
+
+
+def _said(batches: list[DecisionBatch], head: int) -> Iterator[NDArray[np.generic]]:
+    """Logits, probabilities and answers of one head in all batches."""
+    if head == 0:
+        yield np.concatenate([batch.outputs for batch in batches])
+        yield np.concatenate([batch.probabilities for batch in batches])
+        yield np.concatenate([batch.labels for batch in batches])
+    else:
+        yield np.concatenate([batch.others[head - 1].outputs for batch in batches])
+        yield np.concatenate([batch.others[head - 1].probabilities for batch in batches])
+        yield np.concatenate([batch.others[head - 1].answers for batch in batches])
+
+
+def _ended(announced: NDArray[np.void], manifest: Manifest) -> Event | None:
+    """The event that an announcement ends; None for the first."""
+    if announced["ended"] < 0:
+        return None
+    rate_hz = manifest.rate_hz
+    start_s, end_s = int(announced["ended_start"]) / rate_hz, int(announced["start"]) / rate_hz
+    return Event(int(announced["ended"]), start_s, end_s)

@@ -1,0 +1,216 @@
+"""A bundle's ``firmware/`` as a library in this process: the network alone, or samples through the whole pipeline."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.bundle import Bundle, Head
+from edgehar.c_compiler import FLAGS, Compiler, shared_library
+from edgehar.errors import EngineError
+
+FOLDER = "firmware/"
+REPLAY = "c_replay.c"
+EVENT = np.dtype(
+    [
+        *((name, np.uint64) for name in ("start", "ended_start")),
+        *((name, np.uint32) for name in ("start_ms", "ended_start_ms")),
+        ("probability", np.float32),
+        *((name, np.int16) for name in ("label", "ended")),
+        ("kind", np.uint8),
+    ],
+    align=True,
+)
+EVENT_ACTIVITY = 1
+SIZES = ("context", "decision", "event", "declared_context", "arena", "inputs", "constants")
+
+
+@dataclass(frozen=True)
+class TensorOfC:
+    """Input or output of a network in C: shape with the batch, and what its int8 means."""
+
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """What the pipeline said to a stretch of samples, an entry a decision.
+
+    Attributes:
+        decisions: structured as ``har_decision``: ``start``, ``t_ms``, then ``head_0``, ``head_1``, ... each with
+            ``probability``, ``logits`` and ``label`` or ``answers``.
+        events: structured as ``har_event``; ``kind`` is ``EVENT_ACTIVITY`` where an activity was announced.
+        windows: ``[N, bytes]`` int8, the windows of all inputs one after another; None where not asked for.
+    """
+
+    decisions: NDArray[Any]
+    events: NDArray[Any]
+    windows: NDArray[np.int8] | None
+
+
+class CPipeline:
+    """One compiled firmware.
+
+    Args:
+        files: of ``firmware/``, contents by name.
+        compiler: builds them, or finds them built.
+        flags: of compiler and linker.
+
+    Attributes:
+        inputs, outputs: of the network.
+        sizes: in bytes, keys ``SIZES``.
+
+    Raises:
+        EngineError: the compiler refuses the files.
+    """
+
+    def __init__(self, files: Mapping[str, bytes], compiler: Compiler, flags: Sequence[str] = FLAGS) -> None:
+        replay = resources.files("edgehar").joinpath(REPLAY).read_bytes()
+        sources = {
+            name: data for name, data in files.items() if name.endswith((".c", ".h")) and name != "example_main.c"
+        }
+        path = shared_library(compiler, {**sources, REPLAY: replay}, flags)
+        try:
+            self._library = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise EngineError(f"{path}: cannot be loaded ({error}); set CC to a compiler for this computer") from None
+        self._library.har_replay.restype = ctypes.c_int64
+        text = ctypes.c_char.in_dll(self._library, "har_replay_facts")
+        facts = json.loads(ctypes.string_at(ctypes.addressof(text)))
+        self.inputs, self.outputs = (
+            tuple(TensorOfC(tuple(shape), scale, zero) for shape, scale, zero in tensors) for tensors in facts
+        )
+        words = (ctypes.c_uint32 * len(SIZES)).in_dll(self._library, "har_replay_bytes")
+        self.sizes = dict(zip(SIZES, words, strict=True))
+        self._arena = aligned(self.sizes["arena"])
+
+    def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
+        """Return the network's int8 outputs, each ``[K]``, for one window.
+
+        Raises:
+            EngineError: the inputs are not of the network's shapes.
+        """
+        found = [(array.shape, array.dtype) for array in inputs]
+        expected = [(tensor.shape[1:], np.dtype(np.int8)) for tensor in self.inputs]
+        if found != expected:
+            raise EngineError(f"the network in C takes {expected}, it was given {found}")
+        arrays = [np.ascontiguousarray(array) for array in inputs]
+        outputs = tuple(np.empty(tensor.shape[1:], np.int8) for tensor in self.outputs)
+        self._library.har_model_run(pointer(self._arena), *map(pointer, arrays), *map(pointer, outputs))
+        return outputs
+
+    def context(self, heads: Sequence[Head]) -> CContext:
+        """Return a fresh pipeline. Raises as :class:`CContext`."""
+        return CContext(self._library, heads, self.sizes)
+
+
+class CContext:
+    """One ``har_context``, ready for the first sample.
+
+    Attributes:
+        memory: its bytes; whoever copies them copies the pipeline with all it remembers.
+
+    Raises:
+        EngineError: the firmware has other heads, or was compiled with inexact floating point.
+    """
+
+    def __init__(self, library: ctypes.CDLL, heads: Sequence[Head], sizes: Mapping[str, int]) -> None:
+        self._library = library
+        self._library.har_invalid_samples.restype = ctypes.c_uint64
+        self._library.har_activity.restype = ctypes.c_int16
+        self._decision = decision_type(heads)
+        self._input_bytes = sizes["inputs"]
+        if (self._decision.itemsize, EVENT.itemsize) != (sizes["decision"], sizes["event"]):
+            raise EngineError(
+                f"the firmware's decisions have {sizes['decision']} bytes, the manifest's heads make "
+                f"{self._decision.itemsize}; export the model again"
+            )
+        self.memory = aligned(sizes["context"])
+        self.reset()
+
+    def reset(self) -> None:
+        """Call ``har_init``."""
+        self.samples = 0
+        status = self._library.har_init(pointer(self.memory))
+        if status != 0:
+            raise EngineError(f"har_init() returns {status}; compile with -ffp-contract=off and without -ffast-math")
+
+    @property
+    def invalid_samples(self) -> int:
+        """What ``har_invalid_samples`` says."""
+        return int(self._library.har_invalid_samples(pointer(self.memory)))
+
+    @property
+    def activity(self) -> int:
+        """What ``har_activity`` says."""
+        return int(self._library.har_activity(pointer(self.memory)))
+
+    def replay(self, samples: NDArray[np.float32], windows: bool = False) -> Replayed:
+        """Push samples ``[T, C]`` one by one; ``t_ms`` is the count of samples before.
+
+        Args:
+            samples: raw; NaN and infinite values are allowed.
+            windows: also keep the int8 windows.
+        """
+        samples = np.ascontiguousarray(samples, np.float32)
+        most = len(samples) + 1
+        decisions, events = np.zeros(most, self._decision), np.zeros(most, EVENT)
+        kept = np.empty((most, self._input_bytes), np.int8) if windows else None
+        count = self._library.har_replay(
+            pointer(self.memory),
+            pointer(samples),
+            ctypes.c_int64(len(samples)),
+            ctypes.c_uint32(self.samples % 2**32),
+            pointer(decisions),
+            pointer(events),
+            None if kept is None else pointer(kept),
+        )
+        if count < 0:
+            raise EngineError(f"har_push() returns {-1 - count}")
+        self.samples += len(samples)
+        return Replayed(decisions[:count], events[:count], None if kept is None else kept[:count])
+
+
+def firmware_files(bundle: Bundle) -> dict[str, bytes]:
+    """Return the files of a bundle's ``firmware/`` by name.
+
+    Raises:
+        EngineError: it has none.
+    """
+    names = [name for name in bundle.manifest.files if name.startswith(FOLDER)]
+    if not names:
+        raise EngineError(
+            f"{bundle.path}: this bundle has no C sources; make one that has: "
+            "edgehar export RUN --target tflite,onnx,c --out BUNDLE"
+        )
+    return {name.removeprefix(FOLDER): bundle.read(name) for name in names}
+
+
+def decision_type(heads: Sequence[Head]) -> np.dtype[Any]:
+    """Return the layout of ``har_decision``; the members of heads are called ``head_0``, ``head_1``, ..."""
+    members: list[Any] = [("start", np.uint64), ("t_ms", np.uint32)]
+    for index, head in enumerate(heads):
+        count = (len(head.labels),)
+        answer = ("label", np.int16) if head.kind == "multiclass" else ("answers", np.int8, count)
+        fields: list[Any] = [("probability", np.float32, count), answer, ("logits", np.int8, count)]
+        members.append((f"head_{index}", np.dtype(fields, align=True)))
+    return np.dtype(members, align=True)
+
+
+def aligned(size: int) -> NDArray[np.int64]:
+    """Return memory of at least ``size`` bytes for any C type, full of rubbish."""
+    return np.full(-(-size // 8), 0x5A5A5A5A5A5A5A5A, np.int64)
+
+
+def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    """Return the address of an array's first number."""
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,214 @@
+"""``firmware/``: the whole pipeline as C99 sources, from one raw sample to an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from edgehar.bundle import Manifest
+from edgehar.errors import ExportError, UnsupportedOpError
+from edgehar.files import sha256_bytes
+from firmware_export.graph import Graph
+from firmware_export.targets.c.decision import (
+    HeadNames,
+    decision_member,
+    decision_members,
+    decision_parts,
+    head_names,
+    head_types,
+    label_tables,
+)
+from firmware_export.targets.c.front_end import front_end_part
+from firmware_export.targets.c.layer import code
+from firmware_export.targets.c.network import runtime, write_network
+from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
+from firmware_export.targets.c.text import comment, comment_lines, filled, float32
+
+TEMPLATES = ("har.h", "har.c", "example_main.c", "CMakeLists.txt", "README.md")
+HEADERS = ("har_decision.h", "har_signal.h")
+
+# Of har_context, the wide ones first, so that no byte is lost between them.
+STATE = (
+    Member("uint64_t", "samples"),
+    Member("uint64_t", "decisions"),
+    Member("uint64_t", "invalid_samples"),
+    Member("uint64_t", "candidate_start", note="first decision for a label that is not announced yet"),
+    Member("uint64_t", "label_start", note="first decision for the announced label"),
+    Member("uint32_t", "candidate_ms"),
+    Member("uint32_t", "candidate_count"),
+    Member("uint32_t", "label_ms"),
+    Member("uint32_t", "magic"),
+    Member("int32_t", "rows", note="samples in the windows"),
+)
+SMALL_STATE = (
+    Member("int16_t", "label", note="announced"),
+    Member("int16_t", "candidate"),
+    Member("uint8_t", "settled", note="the last decision was for the announced label"),
+    Member("uint8_t", "decided", note="the last sample completed a window"),
+)
+ROW = """
+for (int i = 0; i < @count@; i++) {
+    ctx->inputs[@base@@count@ * ctx->rows + i] = har_quantize(column[@at@], @inverse_scale@, @zero@);
+}
+"""
+SLIDE = """
+if (ctx->rows == HAR_WINDOW) { /* the windows of the last decision: keep what the next ones share with them */
+    @moves@
+    ctx->rows = HAR_WINDOW - HAR_HOP;
+}
+"""
+MOVE = "memmove(ctx->inputs@base@, ctx->inputs@base@ + @count@ * HAR_HOP, @count@ * (HAR_WINDOW - HAR_HOP));"
+SKIP = """
+if (ctx->rows == HAR_WINDOW) {
+    ctx->rows = 0;
+    ctx->skip = HAR_HOP - HAR_WINDOW;
+}
+if (ctx->skip > 0) {
+    ctx->skip--;
+    return 0;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """C sources of a whole pipeline.
+
+    Attributes:
+        files: contents by name.
+        context_bytes: of RAM.
+        arena_bytes: of it the network's working memory.
+        constant_bytes: weights and tables in flash.
+    """
+
+    files: Mapping[str, bytes]
+    context_bytes: int
+    arena_bytes: int
+    constant_bytes: int
+
+
+def write_firmware(manifest: Manifest, graph: Graph, origin: str = "edgehar") -> Firmware:
+    """Return the C99 sources of a bundle's pipeline.
+
+    Args:
+        manifest: front end, inputs, window, heads, decision stage.
+        graph: the quantized network; its inputs and outputs are in the manifest's order.
+        origin: what it was made from and how, for the first comment of each file.
+
+    Raises:
+        UnsupportedOpError: an op, front-end step, kind of input or head has no form in C; names it.
+        ExportError: graph and manifest do not fit together.
+    """
+    _check(manifest, graph)
+    network = write_network(graph, "har_model", origin)
+    names = head_names(manifest.heads)
+    front_end = front_end_part(manifest.front_end)
+    windows = _windows_part(manifest)
+    decisions = decision_parts(manifest.heads, names, manifest.decision)
+    parts = [front_end, windows, *decisions]
+    input_bytes = sum(manifest.window * len(each.columns) for each in manifest.inputs)
+    members = (
+        Member("har_model_arena", "arena", dtype=np.dtype((np.int64, network.arena_bytes // 8))),
+        Member("int8_t", "inputs", (-(-input_bytes // 8) * 8,), "windows, one input after another"),
+        decision_member(names),
+        *STATE,
+        Member("float", "good", (len(manifest.channels),), "last good value of each channel"),
+        *(member for part in parts for member in part.members),
+        *SMALL_STATE,
+    )
+    channels = [f"{c.name} ({c.unit})" for c in manifest.channels]
+    minimum = manifest.decision.min_decisions
+    words: dict[str, object] = {
+        "origin": comment_lines(origin),
+        "origin_line": comment(origin),
+        "name": comment(manifest.name),
+        "rate": f"{manifest.rate_hz:.15g}",
+        "channels": len(manifest.channels),
+        "channel_list": comment(", ".join(channels)),
+        "channel_units": _listed(channels),
+        "window": manifest.window,
+        "hop": manifest.hop,
+        "columns": manifest.front_end.width,
+        "column_names": _listed(manifest.front_end.names),
+        "input_bytes": input_bytes,
+        "context_bytes": struct_bytes(members),
+        "arena_bytes": network.arena_bytes,
+        "constant_bytes": network.weight_bytes + tables_bytes(parts),
+        "first": names[0].member,
+        "first_labels": names[0].table,
+        "sources": " ".join(sorted({"har.c", *(name for name in network.files if name.endswith(".c"))})),
+        "heads": head_types(manifest.heads, names),
+        "members": "\n".join(member.text for member in decision_members(names)[2:]),
+        "context": "\n".join(member.text for member in members),
+        "tables": f"{label_tables(manifest.heads, names)}\n{tables_text(parts)}",
+        "magic": f"0x{sha256_bytes(network.files['har_model.c'])[:8]}",
+        "front_end": front_end.body,
+        "windows": windows.body,
+        "infer": _infer(manifest, names),
+        "decide": "\n".join(part.body for part in decisions),
+        "debounce": f"{minimum} equal decisions in a row" if minimum > 1 else "a single decision for it",
+        "min_decisions": minimum,
+        "smoothing": f"smoothing {manifest.decision.smoothing}",
+    }
+    files = {name: _template(name, words) for name in TEMPLATES} | {name: runtime(name) for name in HEADERS}
+    return Firmware(
+        files={**files, **network.files},
+        context_bytes=struct_bytes(members),
+        arena_bytes=network.arena_bytes,
+        constant_bytes=network.weight_bytes + tables_bytes(parts),
+    )
+
+
+def _check(manifest: Manifest, graph: Graph) -> None:
+    for each in manifest.inputs:
+        if each.features is not None:
+            raise UnsupportedOpError(
+                f"target 'c' cannot write the window features of input {each.name!r}; it writes inputs that get the "
+                "window itself"
+            )
+    found = [graph.values[name].shape for name in (*graph.inputs, *graph.outputs)]
+    expected = [*manifest.input_shapes, *((1, len(head.labels)) for head in manifest.heads)]
+    if found != expected:
+        raise ExportError(f"target 'c': the network's inputs and outputs are {found}, the manifest says {expected}")
+
+
+def _windows_part(manifest: Manifest) -> Part:
+    """The statements that quantize ``column`` into the window of each input."""
+    tables = {}
+    rows, moves, base = [], [], 0
+    for index, each in enumerate(manifest.inputs):
+        count = len(each.columns)
+        at = "i"
+        if each.columns != tuple(range(count)):
+            at = f"har_input_{index}_columns[i]"
+            tables[f"har_input_{index}_columns"] = np.asarray(each.columns, np.uint16)
+        inverse = float(np.float32(1) / np.float32(each.quant.scale))
+        offset = f"{base} + " if base else ""
+        words = {"count": count, "at": at, "inverse_scale": float32(inverse), "zero": each.quant.zero_point}
+        rows.append(code(ROW, **words, base=offset))
+        moves.append(code(MOVE, count=count, base=f" + {base}" if base else ""))
+        base += manifest.window * count
+    slides = manifest.hop < manifest.window
+    before = code(SLIDE, moves="\n".join(moves)) if slides else code(SKIP)
+    members = () if slides else (Member("int32_t", "skip", note="samples until the next window begins"),)
+    return Part("\n".join([before, *rows]), members, tables)
+
+
+def _infer(manifest: Manifest, names: Sequence[HeadNames]) -> str:
+    sizes = [manifest.window * len(each.columns) for each in manifest.inputs]
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    arguments = ["&ctx->arena", *(f"ctx->inputs + {start}" if start else "ctx->inputs" for start in starts)]
+    arguments += [f"ctx->decision.{each.member}.logits" for each in names]
+    return f"har_model_run({', '.join(arguments)});"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return filled((comment(word) for word in words), " * ")
+
+
+def _template(name: str, words: Mapping[str, object]) -> bytes:
+    text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+    return (code(text, **words) + "\n").encode()

@@ -1,0 +1,65 @@
+"""The firmware on the held-out recordings, sample by sample: windows and logits must be the reference's.
+
+What comes after the logits is compared with the device simulator by ``device_sim.firmware``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgehar.bundle import Manifest
+from edgehar.c_compiler import find_compiler
+from edgehar.c_pipeline import CPipeline
+from edgehar.errors import VerificationError
+from firmware_export.verify import Bound, EngineReport, Outputs, compare
+
+ENGINE = "c_native"
+BOUND = Bound(0, 1.0, "our C computes the reference's bits")
+
+
+def verify_firmware(
+    files: Mapping[str, bytes],
+    manifest: Manifest,
+    recordings: Sequence[NDArray[np.float32]],
+    windows: Outputs,
+    expected: Outputs,
+) -> EngineReport:
+    """Compile the firmware, stream the recordings through it, and compare every window.
+
+    Args:
+        files: of ``firmware/``.
+        manifest: of the bundle.
+        recordings: raw samples ``[T, C]`` of each.
+        windows: int8 of each input for all windows of all recordings, ``[N, ...]``.
+        expected: the reference's logits ``[N, K]`` of each head.
+
+    Returns:
+        The report; with no windows in it where this computer has no C compiler.
+
+    Raises:
+        VerificationError: a bit differs.
+        EngineError: the compiler refuses the files.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        return EngineReport(ENGINE, 0, 0, 0.0, 0.0, 0)
+    context = CPipeline(files, compiler).context(manifest.heads)
+    parts = []
+    for samples in recordings:
+        context.reset()
+        parts.append(context.replay(samples, windows=True))
+    found = np.concatenate([part.windows for part in parts if part.windows is not None])
+    different = (found != np.concatenate([each.reshape(len(each), -1) for each in windows], axis=1)).any(axis=1)
+    if different.any():
+        raise VerificationError(
+            f"engine {ENGINE!r}: {int(different.sum())} of {len(found)} windows differ from the front end's, the first "
+            f"is window {int(different.argmax())}; {compiler.command[0]} {compiler.version} may not round as IEEE 754"
+        )
+    logits = tuple(
+        np.concatenate([part.decisions[f"head_{i}"]["logits"] for part in parts]) for i in range(len(manifest.heads))
+    )
+    heads = [(head.kind, head.quant.zero_point) for head in manifest.heads]
+    return compare(ENGINE, BOUND, expected, logits, heads)
