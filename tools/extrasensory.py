@@ -3,10 +3,11 @@
 Compared on ten labels that a motion sensor can know, chosen before any training: one network for all 51 labels, one
 for the ten, a network a label, and a logistic regression a label (the published baseline's classifier). Balanced
 accuracy, the mean of the shares of yes and of no that were found, is that of all folds' held-out people together. Each
-fold's networks for several labels are also quantized and scored in int8; those of the first fold and seed are run
-through every interpreter.
+fold's networks for several labels are also quantized and scored in int8. Those of the first fold and seed are run
+through every interpreter, and ``--work`` keeps their device files with what goes before them (``inputs.json``). A
+bundle would not do: it is made of a stream of samples, and these features come from the phone's own program.
 
-    python tools/extrasensory.py --work DIR --seeds 0 1 2 --json docs/results/extrasensory.json
+    python tools/extrasensory.py --work DIR --json docs/results/extrasensory.json --page docs/results/extrasensory.md
 
 A network a label is ten trainings a fold, so those are done with the seeds of ``--alone-seeds`` only.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from result_page import write_table
 from scored_run import RECIPE, cost
 from sklearn.linear_model import LogisticRegression
 
@@ -64,8 +66,18 @@ def known_rows(examples: Examples) -> Examples:
     return examples.take(np.flatnonzero((examples.truth >= 0).any(axis=1)))
 
 
-def network(config: ExamplesConfig, training: Examples, test: Examples, *, in_int8: bool, verified: bool) -> dict:
-    """Train on the labels the examples are asked for; return counts, cost, and the engines' report if wanted."""
+def network(
+    config: ExamplesConfig, training: Examples, test: Examples, *, in_int8: bool = False, files: Path | None = None
+) -> dict:
+    """Train on the labels the examples are asked for; return counts and cost.
+
+    Args:
+        config: how to train.
+        training: rows to fit.
+        test: rows of other people.
+        in_int8: also quantize, and count the integer network's answers.
+        files: a folder for the device files, which are then run through every interpreter; None for neither.
+    """
     fitted = fit_examples(config, known_rows(training))
     (logits,) = predict(fitted.network, [fitted.inputs(test)], torch.device("cpu"))
     found = {"f32": counted(test.truth, decide("multilabel", logits), test.task.labels)}
@@ -75,14 +87,32 @@ def network(config: ExamplesConfig, training: Examples, test: Examples, *, in_in
         outputs = run(converted.integers, (rows,))
         decided = decide("multilabel", outputs[0], converted.output_quants[0].zero_point)
         found["i8"] = counted(test.truth, decided, test.task.labels)
-        if verified:
-            files = converted.files
-            report = verify(
-                converted.integers, files["model_i8.tflite"], files["model_i8.onnx"], (rows,), outputs,
-                kinds=["multilabel"],
-            )  # fmt: skip
+        if files:
+            made = {name: converted.files[name] for name in ("model_i8.tflite", "model_i8.onnx")}
+            report = verify(converted.integers, *made.values(), (rows,), outputs, kinds=["multilabel"])
             found["engines"] = report.to_dict()["engines"]
+            for name, data in made.items():
+                write_atomic(files / name, data)
+            write_json(files / "inputs.json", inputs_record(fitted, converted, training))
     return {**found, **cost(converted)}
+
+
+def inputs_record(fitted: FittedExamples, converted: Converted, training: Examples) -> dict:
+    """Return what turns a row of features into the network's integers, and its integers into answers.
+
+    ``q = clip(round(clip((x - mean) / deviation, ±limit) / scale) + zero_point)``, an absent feature being 0 before
+    the division by ``scale``; a label is answered yes from its ``yes_from`` up.
+    """
+    scale = fitted.standardization
+    return {
+        "columns": list(training.columns),
+        "mean": scale.mean.tolist(),
+        "deviation": scale.deviation.tolist(),
+        "limit": scale.limit,
+        **dataclasses.asdict(converted.input_quants[0]),
+        "labels": list(training.task.labels),
+        "yes_from": converted.output_quants[0].zero_point,
+    }
 
 
 def to_int8(fitted: FittedExamples, training: Examples) -> Converted:
@@ -111,21 +141,20 @@ def fold_results(
     training = examples.take(examples.rows(split.train_subjects))
     test = examples.take(examples.rows(split.test_subjects))
     config = dataclasses.replace(config, seed=seed)
-    first = fold == 0 and seed == 0
+    files = work / "files" if fold == 0 and seed == 0 else None
     every = examples.task.labels
 
-    def kept(name: str, make, labels: Sequence[str], **how: bool) -> dict:
+    def kept(name: str, make, labels: Sequence[str], **how) -> dict:
         file = work / f"{name}-{fold}-{seed}.json"
         if not file.exists():
             write_json(file, make(config, training.asked(labels), test.asked(labels), **how))
             print(f"fold {fold} seed {seed}: {name}", flush=True)
         return json.loads(file.read_text("utf-8"))
 
-    several = {"in_int8": True, "verified": first}
     return {
-        f"one network, {len(every)} labels": [kept("all", network, every, **several)],
-        f"one network, {len(TEN)} labels": [kept("ten", network, TEN, **several)],
-        "a network a label": [kept(f"net-{n}", network, [n], in_int8=False, verified=False) for n in TEN * alone],
+        f"one network, {len(every)} labels": [kept("all", network, every, in_int8=True, files=files and files / "all")],
+        f"one network, {len(TEN)} labels": [kept("ten", network, TEN, in_int8=True, files=files and files / "ten")],
+        "a network a label": [kept(f"net-{n}", network, [n]) for n in TEN * alone],
         "a logistic regression a label": [kept(f"lr-{n}", regression, [n]) for n in TEN * (seed == 0)],
     }
 
@@ -207,9 +236,10 @@ def _cell(by_label: list[list[float | None]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("extrasensory_runs"), help="folder for finished parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--alone-seeds", type=int, nargs="+", default=[0], help="of the networks a label")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, and the table beside them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     try:
@@ -220,13 +250,14 @@ def main() -> int:
             seed: [fold_results(args.work, examples, config, i, seed, alone=seed in args.alone_seeds) for i in folds]
             for seed in sorted({*args.seeds, *args.alone_seeds, 0})
         }
+        found = summary(results)
+        print(table(found))
+        if args.json:
+            write_json(args.json, found)
+        if args.page:
+            write_table(args.page, table(found))
     except EdgeharError as error:
-        parser.exit(1, f"error: {error}\n")
-    found = summary(results)
-    print(table(found))
-    if args.json:
-        write_json(args.json, found)
-        write_atomic(args.json.with_suffix(".table.md"), table(found).encode())
+        parser.exit(error.exit_code, f"error: {error}\n")
     return 0
 
 

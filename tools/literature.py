@@ -8,9 +8,9 @@ Of every file up to three rows are made:
 3. ``ours``: ``edgehar train`` on the recordings: our front end and augmentation, by people.
 
 Weights are the last epoch's everywhere; nothing is chosen on what is scored. Rows finished under ``--work`` are read
-back. Without ``--only`` all files are done.
+back. Without ``--only`` all files are done, each with the seeds it names.
 
-    python tools/literature.py --work DIR --json docs/results/literature.json
+    python tools/literature.py --work DIR --json docs/results/literature.json --page docs/results/literature.md
     python tools/literature.py --work DIR --only bilstm_64_256
 """
 
@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from result_page import write_table
 from scored_run import RECIPE, cost, scored_run
 
 from edgehar.datasets import Examples, load_examples
 from edgehar.errors import ConfigError, EdgeharError
-from edgehar.files import write_atomic, write_json
+from edgehar.files import write_json
 from edgehar.heads import decide, score_head
 from edgehar.plain_data import from_mapping
 from edgehar.signal import QuantParams
@@ -75,11 +76,12 @@ class Published:
 
 @dataclass(frozen=True)
 class Study:
-    """One file: the published figure, its training, and ours where there are recordings."""
+    """One file: what was published, its training, ours where there are recordings (none or one), the seeds of both."""
 
     published: Published
     training: ExamplesConfig
-    ours: TrainConfig | None = None
+    ours: tuple[TrainConfig, ...] = ()
+    seeds: tuple[int, ...] = (0,)
 
 
 def read_study(path: Path) -> Study:
@@ -88,14 +90,8 @@ def read_study(path: Path) -> Study:
     Raises:
         ConfigError: it is not TOML, or a key or value is wrong.
     """
-    tables = read_toml(path)
-    if unknown := set(tables) - {"published", "training", "ours"}:
-        raise ConfigError(f"{path}: unknown table {min(unknown)!r}; there are published, training, ours")
-    return Study(
-        from_mapping(Published, tables.get("published", {}), f"{path}: published"),
-        from_mapping(ExamplesConfig, tables.get("training", {}), f"{path}: training"),
-        from_mapping(TrainConfig, tables["ours"], f"{path}: ours") if "ours" in tables else None,
-    )
+    study: Study = from_mapping(Study, read_toml(path), str(path))
+    return study
 
 
 def split_rows(examples: Examples, published: Published, protocol: str) -> tuple[Examples, Examples]:
@@ -156,18 +152,18 @@ def ours_row(folder: Path, name: str, config: TrainConfig) -> dict:
     return {"protocol": "ours", **{k: v for k, v in found.items() if k != "heads"}, **found["heads"]["activity"]}
 
 
-def study_rows(folder: Path, path: Path, seeds: list[int]) -> dict:
+def study_rows(folder: Path, path: Path) -> dict:
     """Return all rows of one file, seed by seed."""
     study = read_study(path)
     protocols = dict.fromkeys([study.published.split, "people"])
     rows: list[dict[str, Any]] = []
-    for seed in seeds:
+    for seed in study.seeds:
         seeded = dataclasses.replace(study, training=dataclasses.replace(study.training, seed=seed))
         for protocol in protocols:
             rows.append(fitted_row(folder, path.stem, seeded, protocol) | {"seed": seed})
-        if study.ours:
-            rows.append(ours_row(folder, path.stem, dataclasses.replace(study.ours, seed=seed)) | {"seed": seed})
-        for row in rows[-len(protocols) - bool(study.ours) :]:
+        for ours in study.ours:
+            rows.append(ours_row(folder, path.stem, dataclasses.replace(ours, seed=seed)) | {"seed": seed})
+        for row in rows[-len(protocols) - len(study.ours) :]:
             print(f"{path.stem} {row['protocol']} seed {seed}: {100 * row['accuracy_f32']:.2f} %", flush=True)
     return {"name": path.stem, "published": dataclasses.asdict(study.published), "rows": rows}
 
@@ -193,8 +189,7 @@ def table(studies: list[dict]) -> str:
                 *(f"{_mean(rows, f'accuracy_{k}')} / {_mean(rows, f'macro_f1_{k}')} %" for k in ("f32", "i8")),
                 *(f"{rows[0][key]:,}" for key in ("parameters", "macs", "i8_bytes")),
                 f"{len(rows)} × {rows[0]['epochs']}",
-                f"`python tools/literature.py --only {study['name']}"
-                + (f" --seeds {' '.join(str(r['seed']) for r in rows)}`" if len(rows) > 1 else "`"),
+                f"`python tools/literature.py --only {study['name']}`",
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -216,8 +211,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("literature_runs"), help="folder for finished rows and runs")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="files of configs/literature, without .toml")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows, and the table beside them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     parser.add_argument("--curves", type=Path, metavar="FOLDER", help="also draw NAME-PROTOCOL.png of every row there")
     args = parser.parse_args()
     paths = sorted(FOLDER.glob("*.toml"))
@@ -227,13 +222,14 @@ def main() -> int:
         paths = [path for path in paths if path.stem in args.only]
     args.work.mkdir(parents=True, exist_ok=True)
     try:
-        studies = [study_rows(args.work, path, args.seeds) for path in paths]
+        studies = [study_rows(args.work, path) for path in paths]
+        print(table(studies))
+        if args.json:
+            write_json(args.json, studies)
+        if args.page:
+            write_table(args.page, table(studies))
     except EdgeharError as error:
-        parser.exit(1, f"error: {error}\n")
-    print(table(studies))
-    if args.json:
-        write_json(args.json, studies)
-        write_atomic(args.json.with_suffix(".table.md"), table(studies).encode())
+        parser.exit(error.exit_code, f"error: {error}\n")
     if args.curves:
         for study in studies:
             for protocol in {row["protocol"] for row in study["rows"]} & {"windows", "people"}:

@@ -3,7 +3,7 @@
 The heads are those of ``configs/hapt_multitask.toml``. A network alone answers a yes-or-no head as two classes. Runs
 that are finished under ``--work`` are not repeated; nothing is chosen on the held-out people.
 
-    python tools/multitask.py --work DIR --seeds 0 1 2 --json docs/results/multitask.json
+    python tools/multitask.py --work DIR --json docs/results/multitask.json --page docs/results/multitask.md
 """
 
 import argparse
@@ -11,11 +11,12 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from result_page import write_table
 from scored_run import RECIPE, scored_run
 
 from edgehar.datasets import DATASETS
 from edgehar.errors import EdgeharError
-from edgehar.files import write_atomic, write_json
+from edgehar.files import write_json
 from edgehar.training.config import HeadConfig, TrainConfig, load_config
 
 CONFIG = Path("configs/hapt_multitask.toml")
@@ -94,16 +95,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("multitask_runs"), help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures, and the table beside them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     args = parser.parse_args()
     try:
         found = study(args.work, args.seeds)
+        print(table(found))
+        if args.json:
+            write_json(args.json, found)
+        if args.page:
+            write_table(args.page, table(found))
     except EdgeharError as error:
-        parser.exit(1, f"error: {error}\n")
-    print(table(found))
-    if args.json:
-        write_json(args.json, found)
-        write_atomic(args.json.with_suffix(".table.md"), table(found).encode())
+        parser.exit(error.exit_code, f"error: {error}\n")
     return 0
 
 

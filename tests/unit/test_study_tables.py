@@ -37,7 +37,7 @@ def test_random_windows_are_labelled_as_leaking(tool):
     assert "published" not in lines[3]
     assert "leaks" not in lines[3]
     assert "| 1,234 | 56,789 | 4,321 | 2 × 12 |" in lines[3]
-    assert lines[3].endswith("--only joint_features --seeds 0 1` |")
+    assert lines[3].endswith("--only joint_features` |")
 
 
 def test_every_file_of_a_published_result_can_be_read(tool, tmp_path):
@@ -52,7 +52,7 @@ def test_every_file_of_a_published_result_can_be_read(tool, tmp_path):
     with pytest.raises(ConfigError, match=r"split 'windows' of share 0\.0"):
         literature.read_study(bad)
     bad.write_text("[publish]\n")
-    with pytest.raises(ConfigError, match="unknown table 'publish'"):
+    with pytest.raises(ConfigError, match="unknown key 'publish', did you mean 'published'"):
         literature.read_study(bad)
 
 
