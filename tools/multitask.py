@@ -1,4 +1,4 @@
-"""What sharing a trunk buys or costs on HAPT: three heads on one ds_cnn, at three loss weights, and a network a head.
+"""What sharing a trunk buys or costs on HAPT: three heads on one ds_cnn, at several loss weights, and a network a head.
 
 The heads are those of ``configs/hapt_multitask.toml``. A network alone answers a yes-or-no head as two classes. Runs
 that are finished under ``--work`` are not repeated; nothing is chosen on the held-out people.
@@ -20,16 +20,17 @@ from edgehar.files import write_json
 from edgehar.training.config import HeadConfig, TrainConfig, load_config
 
 CONFIG = Path("configs/hapt_multitask.toml")
-WEIGHTED, WEIGHTS = "change", (0.3, 3.0)  # beside the weight of 1 in the file
+WEIGHTED = "change"
+WEIGHTINGS = {"× 0.3": {"weight": 0.3}, "× 3": {"weight": 3.0}, "balanced": {"balance": True}}  # beside the file's × 1
 
 
 def variants() -> dict[str, TrainConfig]:
     """Every network of the study by its name."""
     together = load_config(CONFIG)
     found = {"three heads": together}
-    for weight in WEIGHTS:
-        heads = [dataclasses.replace(h, weight=weight) if h.name == WEIGHTED else h for h in together.heads]
-        found[f"three heads, {WEIGHTED} × {weight:g}"] = dataclasses.replace(together, heads=tuple(heads))
+    for name, changed in WEIGHTINGS.items():
+        heads = [dataclasses.replace(h, **changed) if h.name == WEIGHTED else h for h in together.heads]
+        found[f"three heads, {WEIGHTED} {name}"] = dataclasses.replace(together, heads=tuple(heads))
     for head in together.heads:
         found[f"{head.name} alone"] = dataclasses.replace(together, heads=(as_classes(head, together.dataset),))
     return found

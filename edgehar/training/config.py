@@ -37,6 +37,7 @@ class HeadConfig:
     kind: str  # multiclass, binary or multilabel
     labels: tuple[str, ...]  # one a logit; of a binary head the one that means yes
     weight: float = 1.0  # of its loss in the sum
+    balance: bool = False  # within its loss all classes, or yes and no of each label, weigh the same
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # label (or not_LABEL) -> the data's labels
     purity: float = 1.0  # share of a window's samples that must agree
 

@@ -35,7 +35,7 @@ class ExamplesConfig:
     labels: tuple[str, ...] = ()  # which of a multilabel task's are trained; () = all
     sequence: bool = False  # a feature vector [K] is given to the network as K steps of one channel, [K, 1]
     limit: float = 0.0  # standardized values are cut off at ± this; 0 = never
-    balance: bool = False  # yes and no of each label of a multilabel task weigh the same
+    balance: bool = False  # yes and no of each label, or all classes, weigh the same
     model: str = "cnn1d"
     model_options: Mapping[str, Any] = field(default_factory=dict)  # fields of the model's Config
     seed: int = 0
@@ -153,7 +153,7 @@ def fit_examples(config: ExamplesConfig, training: Examples, watched: Examples |
     standardization = Standardization.fitted(training.values, config.limit)
     x = torch.from_numpy(network_inputs(config, standardization, training))
     truth = torch.from_numpy(training.truth.astype(np.int64))
-    weights = balanced_answers(truth) if config.balance else None
+    weights = balanced_answers(training.task, truth) if config.balance else None
     torch.manual_seed(config.seed)
     network = _build(config, tuple(x.shape[1:]), len(training.task.labels))
     averaged = AveragedModel(network, multi_avg_fn=moving_average(config.average_decay), use_buffers=True)

@@ -170,6 +170,7 @@ def train(
     batches = TrainingBatches(training, front_end, inputs, config)
     module = HarModule(network, config, len(batches) * config.epochs)
     validation = _validation_windows(recordings, split, front_end, inputs, config)
+    module.answer_weights = batches.answer_weights()
     write_json(out / CONFIG_FILE, config.to_dict())
     history = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
 

@@ -31,6 +31,7 @@ class HarModule(pl.LightningModule):
         self.config = config
         self.total_steps = total_steps
         self.tasks = config.tasks
+        self.answer_weights: Sequence[Tensor | None] = ()  # of each head's answers in its loss
         classes = len(self.tasks[0].labels)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
         self.validation_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
@@ -38,7 +39,9 @@ class HarModule(pl.LightningModule):
 
     def loss(self, outputs: tuple[Tensor, ...], truth: Tensor) -> Tensor:
         """Return the heads' weighted loss of truth ``[B, W]``."""
-        return weighted_loss(self.tasks, self.config.weights, outputs, truth, self.config.label_smoothing)
+        config = self.config
+        counts = [None if each is None else each.to(truth.device) for each in self.answer_weights]
+        return weighted_loss(self.tasks, config.weights, outputs, truth, config.label_smoothing, answer_weights=counts)
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew."""

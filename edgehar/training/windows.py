@@ -16,6 +16,7 @@ from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, NetworkInput, input_tensors, sliding_windows, window_starts
 from edgehar.training.augment import augment
 from edgehar.training.config import TrainConfig
+from edgehar.training.losses import balanced_answers, split_truth
 
 
 def recording_truth(
@@ -123,6 +124,15 @@ class TrainingBatches:
     def __len__(self) -> int:
         """Batches an epoch; the odd rest is left to another epoch's shuffle."""
         return len(self._first) // self._config.batch_size
+
+    def answer_weights(self) -> tuple[Tensor | None, ...]:
+        """Return what each head's answers count in its loss: balanced where its config says so, else None."""
+        columns = split_truth(self._config.tasks, torch.from_numpy(self._truth))
+        balanced = [head.balance for head in self._config.heads] or [False]
+        return tuple(
+            balanced_answers(task, truth) if balance else None
+            for task, truth, balance in zip(self._config.tasks, columns, balanced, strict=True)
+        )
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of ``self.epoch``."""

@@ -98,6 +98,7 @@ def test_a_binary_head_alone_asks_the_same_as_two_classes(tool):
         "three heads": [1.0, 1.0, 1.0],
         "three heads, change × 0.3": [1.0, 1.0, 0.3],
         "three heads, change × 3": [1.0, 1.0, 3.0],
+        "three heads, change balanced": [1.0, 1.0, 1.0],
     }
 
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +17,13 @@ from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.errors import DataError, UsageError
 from edgehar.heads import Task
+from edgehar.models import model_entry
 from edgehar.recording import IMU_CHANNELS
 from edgehar.signal import NetworkInput, default_front_end, sliding_windows, window_labels, window_starts
 from edgehar.training.augment import augment, rotations, triads
 from edgehar.training.config import Augmentation, TrainConfig, load_config
 from edgehar.training.fit import make_split, train
+from edgehar.training.module import HarModule
 from edgehar.training.run_folder import open_run
 from edgehar.training.windows import TrainingBatches, recording_truth, shifting_windows
 
@@ -133,6 +137,25 @@ def test_unaugmented_training_windows_are_the_streams_windows():
     features, labels = next(iter(batches))
     assert all(window.tobytes() in known for window in features.numpy())
     assert labels.min() >= 0
+
+
+def test_a_balanced_heads_answers_weigh_by_the_training_windows():
+    recordings = select(load_dataset("hapt"), ("1",))
+    heads = load_config(Path(__file__).parents[2] / "configs" / "hapt_multitask.toml").heads
+    config = TrainConfig(heads=(*heads[:2], replace(heads[2], balance=True)), batch_size=16)
+    batches = TrainingBatches(recordings, default_front_end(IMU_CHANNELS), WHOLE_WINDOW, config)
+    assert batches.answer_weights()[:2] == (None, None)
+    no, yes = batches.answer_weights()[2][:, 0].tolist()
+    truth = torch.cat([batch[-1][:, 2] for batch in batches])  # all windows but the odd rest of a batch
+    counts = [int((truth == answer).sum()) for answer in (0, 1)]
+    assert yes / no == pytest.approx(counts[0] / counts[1], rel=0.1)
+    assert yes > 3
+    module = HarModule(model_entry("ds_cnn").build(model_entry("ds_cnn").tiny, [(128, 9)], 6), config, 1)
+    outputs = (torch.zeros(2, 6), torch.zeros(2, 1), torch.tensor([[2.0], [2.0]]))
+    known = torch.tensor([[-1, -1, 0], [-1, -1, 1]])
+    plain = float(module.loss(outputs, known))
+    module.answer_weights = batches.answer_weights()
+    assert float(module.loss(outputs, known)) < plain / 2  # the wrong "yes" is the answer that counts less
 
 
 def test_batches_depend_on_seed_and_epoch_alone():

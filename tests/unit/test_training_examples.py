@@ -60,13 +60,24 @@ def test_same_seed_same_weights_and_unknown_answers_move_nothing(config):
 
 def test_yes_and_no_of_a_label_weigh_the_same():
     truth = torch.tensor([[1, 1, -1], [0, 1, 0], [0, 1, 0], [0, -1, -1]])
-    weights = balanced_answers(truth)
+    weights = balanced_answers(SEVERAL, truth)
     torch.testing.assert_close(weights, torch.tensor([[4 / 6, 1.0, 1.0], [4 / 2, 1.0, 1.0]]))
     logits = torch.zeros(4, 3, requires_grad=True)
     head_loss(SEVERAL, logits, truth, answer_weights=weights).backward()
     left = logits.grad[:, 0]
     assert left[0].item() == pytest.approx(-left[1:].sum().item())
     assert (logits.grad[truth == -1] == 0).all()
+
+
+def test_classes_weigh_the_same():
+    task = Task("activity", "multiclass", ("a", "b", "never"))
+    truth = torch.tensor([[0], [0], [0], [1], [-1]])
+    weights = balanced_answers(task, truth)
+    torch.testing.assert_close(weights, torch.tensor([4 / 6, 4 / 2, 0.0]))
+    logits = torch.zeros(5, 3, requires_grad=True)
+    head_loss(task, logits, truth, answer_weights=weights).backward()
+    assert logits.grad[:, 0].sum().item() == pytest.approx(logits.grad[:, 1].sum().item())
+    assert (logits.grad[4] == 0).all()
 
 
 def test_weights_of_one_change_nothing():
