@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgehar.datasets import find_dataset
 from edgehar.errors import ConfigError
@@ -16,6 +16,7 @@ from edgehar.plain_data import from_mapping
 from edgehar.signal import InputChoice
 
 HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bf16": "bf16-mixed"}  # Lightning's
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class TrainConfig:
     average_decay: float = 0.995  # of the exponential moving average of the weights, which is what is kept
     early_stop_patience: int = 0  # epochs without a better validation macro-F1; 0 = never stop early
     augmentation: Augmentation = Augmentation()
+    precision: str = "float32"  # or "bf16": mixed precision, for a GPU; slower on a CPU (docs/results/training.md)
+    compile: bool = False  # torch.compile of the training step's network: half a minute first, then faster steps
 
     def __post_init__(self) -> None:
         limits = {
@@ -98,6 +101,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} is {value}, expected {low} to {high}")
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ConfigError(f"labels are {list(self.labels)}, expected at least two different ones")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision is {self.precision!r}, expected {' or '.join(PRECISIONS)}")
         self._check_heads()
         self._check_inputs()
         if self.early_stop_patience and not self.validation_subjects:

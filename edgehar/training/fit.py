@@ -6,8 +6,10 @@ import contextlib
 import importlib.metadata
 import logging
 import signal
+import statistics
 import threading
 import time
+import typing
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +20,8 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader, TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from edgehar.datasets import DATASETS, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
@@ -36,7 +39,7 @@ from edgehar.training.baseline import (
     save_baseline,
     score_outputs,
 )
-from edgehar.training.config import TrainConfig
+from edgehar.training.config import PRECISIONS, TrainConfig
 from edgehar.training.curves import draw_curves
 from edgehar.training.history import History
 from edgehar.training.losses import split_truth
@@ -46,6 +49,8 @@ from edgehar.training.windows import TrainingBatches, scored_windows
 
 RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
+VALIDATION_BATCH = 4096  # windows
+clock = time.perf_counter  # of the pace; tools/bench/train.py puts the process's own here on a busy machine
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
 
 
@@ -58,6 +63,27 @@ class _SetEpoch(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         del pl_module
         self._batches.epoch = trainer.current_epoch
+
+
+class _Pace(pl.Callback):
+    """Times each epoch's batches, without the validation after them."""
+
+    def __init__(self) -> None:
+        self._begin = 0.0
+        self.epoch_s: list[float] = []
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self._begin = clock()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.is_last_batch:
+            if trainer.strategy.root_device.type == "cuda":
+                torch.cuda.synchronize()
+            self.epoch_s.append(clock() - self._begin)
+
+    def per_second(self, windows: int) -> float | None:
+        """Return windows a second in the median epoch of ``windows``; None when a resume had no epoch left to run."""
+        return round(windows / statistics.median(self.epoch_s), 1) if self.epoch_s else None
 
 
 class _StopBetweenBatches(pl.Callback):
@@ -167,12 +193,12 @@ def train(
     torch.manual_seed(config.seed)
     inputs = fit_inputs(config, front_end, training)
     network = build_network(config, inputs)
-    batches = TrainingBatches(training, front_end, inputs, config)
+    batches = TrainingBatches(training, front_end, inputs, config, best_device())
     module = HarModule(network, config, len(batches) * config.epochs)
     validation = _validation_windows(recordings, split, front_end, inputs, config)
     module.answer_weights = batches.answer_weights()
     write_json(out / CONFIG_FILE, config.to_dict())
-    history = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
+    history, pace = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
 
     network = module.averaged.module.cpu().eval()
     held_out = select(recordings, split.test_subjects)
@@ -180,7 +206,7 @@ def train(
     save_baseline(out, baseline)
     metrics: dict[str, Any] = {"test": baseline.metrics()}
     if validation is not None:
-        *tensors, answers = validation.tensors
+        *tensors, answers = validation
         truth = [column.numpy() for column in split_truth(config.tasks, answers)]
         logits = predict(network, [x.numpy() for x in tensors], torch.device("cpu"))
         first, heads = score_outputs(config.tasks, truth, logits)
@@ -203,6 +229,8 @@ def train(
         "baseline_device": baseline.device,
         "training_device": device_name(best_device()),
         "training_s": round(time.monotonic() - started, 1),
+        "training_windows_per_s": pace.per_second(len(batches) * config.batch_size),
+        "threads": torch.get_num_threads(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     write_run(out, network, record)
@@ -247,31 +275,32 @@ def _validation_windows(
     front_end: FrontEnd,
     inputs: Sequence[NetworkInput],
     config: TrainConfig,
-) -> TensorDataset | None:
+) -> tuple[Tensor, ...] | None:
+    """Return each input ``[N, ...]`` and the truth ``[N, W]`` of the validation people, where there are any."""
     if not split.validation_subjects:
         return None
     windows, truth = scored_windows(select(recordings, split.validation_subjects), front_end, config)
-    tensors = map(torch.from_numpy, input_tensors(inputs, windows))
-    return TensorDataset(*tensors, torch.from_numpy(truth.astype(np.int64)))
+    tensors = (torch.from_numpy(np.ascontiguousarray(x)) for x in input_tensors(inputs, windows))
+    return *tensors, torch.from_numpy(truth.astype(np.int64))
 
 
 def _fit(
     module: HarModule,
     batches: TrainingBatches,
-    validation: TensorDataset | None,
+    validation: tuple[Tensor, ...] | None,
     out: Path,
     config: TrainConfig,
     *,
     resume: bool,
     progress: bool,
-) -> History:
+) -> tuple[History, _Pace]:
     checkpoints = out / "checkpoints"
     keep_last = ModelCheckpoint(
         checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     history = History(out / "history.csv")
-    stop = _StopBetweenBatches()
-    callbacks: list[pl.Callback] = [_SetEpoch(batches), history, keep_last, stop]
+    pace, stop = _Pace(), _StopBetweenBatches()
+    callbacks: list[pl.Callback] = [_SetEpoch(batches), pace, history, keep_last, stop]
     if progress:
         callbacks.append(_ProgressBar())
     if config.early_stop_patience:
@@ -283,8 +312,9 @@ def _fit(
         # checkpoint folder is not empty, which is what a resumed run's folder is.
         warnings.filterwarnings("ignore", module="lightning")
         trainer = pl.Trainer(
-            accelerator="auto",
+            accelerator=best_device().type,
             devices=1,
+            precision=PRECISIONS[config.precision],
             max_epochs=config.epochs,
             logger=board,
             callbacks=callbacks,
@@ -295,7 +325,7 @@ def _fit(
             log_every_n_steps=1_000_000,
         )
         checkpoint = checkpoints / "last.ckpt" if resume else None
-        loader = DataLoader(validation, batch_size=1024) if validation else None
+        loader = _batches_of(validation) if validation else None
         try:
             with stop.watching():
                 trainer.fit(module, batches, loader, ckpt_path=checkpoint, weights_only=True)
@@ -303,4 +333,11 @@ def _fit(
             raise KeyboardInterrupt from None
         if stop.asked:  # it came after the last batch
             raise KeyboardInterrupt
-    return history
+    return history, pace
+
+
+def _batches_of(tensors: Sequence[Tensor]) -> DataLoader[tuple[Tensor, ...]]:
+    """Return fixed batches that stay on the device."""
+    parts = [each.to(best_device()).split(VALIDATION_BATCH) for each in tensors]
+    batches = typing.cast("Dataset[tuple[Tensor, ...]]", list(zip(*parts, strict=True)))
+    return DataLoader(batches, batch_size=None)

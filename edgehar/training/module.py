@@ -28,12 +28,14 @@ class HarModule(pl.LightningModule):
         self.network = network
         # Batch norm's statistics are averaged with the weights they belong to.
         self.averaged = AveragedModel(network, multi_avg_fn=moving_average(config.average_decay), use_buffers=True)
+        if config.compile:
+            network.compile()
         self.config = config
         self.total_steps = total_steps
         self.tasks = config.tasks
         self.answer_weights: Sequence[Tensor | None] = ()  # of each head's answers in its loss
         classes = len(self.tasks[0].labels)
-        self.train_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
+        self._train_sums = torch.zeros(3)
         self.validation_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
         self.validation_macro_f1 = MulticlassF1Score(classes, average="macro", ignore_index=UNKNOWN)
 
@@ -44,10 +46,11 @@ class HarModule(pl.LightningModule):
         return weighted_loss(self.tasks, config.weights, outputs, truth, config.label_smoothing, answer_weights=counts)
 
     def on_train_epoch_start(self) -> None:
-        """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew."""
+        """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew; start the epoch's sums."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
+        self._train_sums = torch.zeros(3, device=self.device)
 
-    def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
+    def training_step(self, batch: Sequence[Tensor], index: int) -> Tensor:
         """Return the loss of ``(each input [B, ...], truth [B, W])``, mixed in pairs.
 
         Of a late fusion it is the vote's loss and its voters' together.
@@ -62,10 +65,19 @@ class HarModule(pl.LightningModule):
         every = trained_outputs(self.network, *inputs)
         losses = [share * self.loss(one, truth) + (1 - share) * self.loss(one, truth[partner]) for one in every]
         loss = torch.stack(losses).sum()
-        self.train_accuracy(every[0][0], (truth if share >= 0.5 else truth[partner])[:, 0])
-        self.log("train_loss", loss, on_step=False, on_epoch=True)
-        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
+        logits = every[0][0].detach()
+        self._keep_score(loss.detach(), logits, (truth if share >= 0.5 else truth[partner])[:, 0], index)
         return loss
+
+    def _keep_score(self, loss: Tensor, logits: Tensor, truth: Tensor, index: int) -> None:
+        """Add a batch to the epoch's sums; log them with its last batch. Lightning's own sums took 2 ms a batch."""
+        known = truth != UNKNOWN
+        right = (logits.argmax(dim=1) == truth) & known
+        self._train_sums += torch.stack([loss, right.sum().float(), known.sum().float()])
+        if index + 1 == self.trainer.num_training_batches:
+            total, hits, answers = self._train_sums.unbind()
+            self.log("train_loss", total / (index + 1), on_step=False, on_epoch=True)
+            self.log("train_accuracy", hits / answers.clamp(min=1), on_step=False, on_epoch=True, prog_bar=True)
 
     def on_train_batch_end(self, *_: object) -> None:
         """Move the average towards the new weights."""
@@ -85,7 +97,10 @@ class HarModule(pl.LightningModule):
         """AdamW with a linear warm-up and a cosine to zero, stepped every batch."""
         config = self.config
         optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            foreach=True,  # on a CPU the bits of the plain loop, a third faster; fused gives others
         )
         factor = warmup_cosine(self.total_steps, config.warmup)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

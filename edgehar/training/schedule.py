@@ -31,10 +31,9 @@ def moving_average(decay: float) -> Callable[[TensorList, TensorList, Tensor | i
     def update(averaged: TensorList, current: TensorList, updates: Tensor | int) -> None:
         n = int(updates)
         weight = 1 - min(decay, (1 + n) / (10 + n))
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, weight)
-            else:  # batch norm's step counter
-                mean.copy_(value)
+        if averaged[0].is_floating_point():  # torch hands over one type at a time
+            torch._foreach_lerp_(averaged, current, weight)
+        else:  # batch norm's step counters
+            torch._foreach_copy_(averaged, current)
 
     return update

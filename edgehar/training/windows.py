@@ -13,10 +13,13 @@ from torch import Tensor
 from edgehar.errors import DataError
 from edgehar.heads import UNKNOWN, Task, check_names, window_truth
 from edgehar.recording import Recording
-from edgehar.signal import FrontEnd, NetworkInput, input_tensors, sliding_windows, window_starts
-from edgehar.training.augment import augment
+from edgehar.signal import FrontEnd, NetworkInput, sliding_windows, window_starts
+from edgehar.training.augment import draw_changes
+from edgehar.training.batch_makers import Draw, batch_maker
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import balanced_answers, split_truth
+
+HOST = torch.device("cpu")
 
 
 def recording_truth(
@@ -87,7 +90,8 @@ class TrainingBatches:
 
     Iterating yields ``(each input [B, ...] float32, truth [B, W] int64)``, the heads' truth side by side.
     Windows are cut from the raw samples with the front end's memory before them, changed, and then run through the
-    front end, so training sees what the device computes.
+    front end, so training sees what the device computes. What is random is drawn on the host; on an accelerator the
+    samples are resident and the windows are made there (:mod:`edgehar.training.batch_makers`).
     """
 
     def __init__(
@@ -96,12 +100,13 @@ class TrainingBatches:
         front_end: FrontEnd,
         inputs: Sequence[NetworkInput],
         config: TrainConfig,
+        device: torch.device = HOST,
     ) -> None:
         self._front_end = front_end
-        self._inputs = inputs
         self._config = config
         self._channels = recordings[0].channels
-        self._samples = np.concatenate([r.samples for r in recordings])
+        samples = np.concatenate([r.samples for r in recordings])
+        self._sample_count = len(samples)
         places: list[tuple[int, int, int]] = []
         truth: list[tuple[int, ...]] = []
         base = 0
@@ -118,7 +123,8 @@ class TrainingBatches:
                 "use more recordings, a smaller hop or batch_size, a shorter window, or a head whose purity is below 1"
             )
         self._base, self._first, self._last = np.asarray(places, np.int64).T
-        self._truth = np.asarray(truth, np.int64)
+        self._truth = torch.tensor(truth, dtype=torch.int64, device=device)
+        self._maker = batch_maker(samples, front_end, inputs, device)
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -141,12 +147,10 @@ class TrainingBatches:
         order = rng.permutation(len(self._first))
         for batch in range(len(self)):
             chosen = order[batch * size : (batch + 1) * size]
-            windows = self._front_end.run(self._raw(chosen, rng))[:, self._front_end.memory_samples :]
-            tensors = input_tensors(self._inputs, windows)
-            yield *(torch.from_numpy(np.ascontiguousarray(x)) for x in tensors), torch.from_numpy(self._truth[chosen])
+            yield *self._maker.make(self._draw(chosen, rng)), self._truth[torch.from_numpy(chosen)]
 
-    def _raw(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Raw windows ``[B, memory + window, C]`` at random places within their room.
+    def _draw(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> Draw:
+        """Draw places within the windows' room, and changes.
 
         What lies before a recording's first sample is that sample, as after the front end's reset.
         """
@@ -155,15 +159,14 @@ class TrainingBatches:
         start = self._first[chosen] + (rng.random(len(chosen)) * room).astype(np.int64)
         steps = np.arange(-self._front_end.memory_samples, config.window)
         warp = config.augmentation.time_warp
+        weight = None
         if not warp:
             index = np.maximum(start[:, None] + steps, self._base[chosen, None])
-            raw = self._samples[index]
         else:
             speed = rng.uniform(1 - warp, 1 + warp, (len(chosen), 1))
             centre = config.window / 2
             place = start[:, None] + centre + (steps - centre) * speed
-            place = np.clip(place, self._base[chosen, None], len(self._samples) - 1.001)
-            left = place.astype(np.int64)
-            weight = (place - left).astype(np.float32)[..., None]
-            raw = self._samples[left] * (1 - weight) + self._samples[left + 1] * weight
-        return augment(raw, self._channels, config.augmentation, rng)
+            place = np.clip(place, self._base[chosen, None], self._sample_count - 1.001)
+            index = place.astype(np.int64)
+            weight = (place - index).astype(np.float32)[..., None]
+        return Draw(index, weight, draw_changes(len(chosen), self._channels, config.augmentation, rng))
