@@ -23,8 +23,8 @@ from edgehar.bundle import DecisionSpec, Head, ModelInput, write_bundle
 from edgehar.c_compiler import FLAGS, linked, shared_library
 from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import EngineError, ExportError, UnsupportedOpError
-from edgehar.signal import Biquad, Difference, FrontEnd, SignedLog
-from edgehar.signal.features import default_window_features
+from edgehar.signal import Biquad, Difference, FrontEnd, NetworkInput, SignedLog, sliding_windows
+from edgehar.signal.features import FAMILIES, WindowFeatures
 from firmware_export.graph import Node, Quantization, Value, assemble
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.reshape import Reshape
@@ -273,6 +273,31 @@ def test_any_front_end_and_inputs_of_its_columns(tmp_path, front_end, hop):
     assert differences(bundle, spoiled(SAMPLES)) == []
 
 
+@pytest.mark.parametrize("window", [16, 33, 100])
+@pytest.mark.parametrize(
+    "families", [tuple(FAMILIES), ("correlations", "spectrum"), ("order", "correlations", "moments")]
+)
+def test_window_features(tmp_path, window, families):
+    """Families in any order, groups of two and three columns and none, windows of any length, silence and damage."""
+    columns = (5, 0, 2, 1)
+    groups = ((1, 2, 3), (0, 1)) if window != 33 else ()
+    names = tuple(SHUFFLED.names[i] for i in columns)
+    features = WindowFeatures(window, names, groups, families if groups else tuple(FAMILIES)[:5])
+    samples = np.concatenate([SAMPLES, np.repeat(SAMPLES[:1], 150, axis=0), 1e-22 * SAMPLES, 1e8 * SAMPLES])
+    windows = sliding_windows(SHUFFLED.run(SAMPLES)[:, columns], window, 8)
+    plain = NetworkInput("plain", columns, features)
+    fitted = NetworkInput("fitted", columns, features.fitted(windows))
+    bundle = firmware_bundle(
+        tmp_path,
+        window=window,
+        hop=9,
+        front_end=SHUFFLED,
+        inputs=tuple(ModelInput(**vars(each), quant=replace(INPUT, zero_point=-7)) for each in (plain, fitted)),
+        heads=(HEAD, replace(HEAD, name="further")),
+    )
+    assert differences(bundle, spoiled(samples)) == []
+
+
 def test_heads_of_all_kinds(tmp_path):
     heads = (
         Head("int", "multiclass", ("1st", "a b", "a_b", 'say "\u00fc??/"'), OUTPUT),
@@ -317,10 +342,6 @@ def differences(bundle, samples):
 def test_what_has_no_form_in_c_is_refused_by_name():
     manifest = tiny_manifest(32, 16, DecisionSpec())
     graph = tiny_graph(32, 9)
-    features = default_window_features(manifest.front_end.names, 32)
-    summed = replace(manifest.inputs[0], features=features)
-    with pytest.raises(UnsupportedOpError, match="cannot write the window features of input 'window'"):
-        write_firmware(replace(manifest, inputs=(summed,)), graph)
     embedding = replace(manifest.heads[0], kind="embedding")
     with pytest.raises(UnsupportedOpError, match="cannot write head 'activity' of kind 'embedding'"):
         write_firmware(replace(manifest, heads=(embedding,)), graph)

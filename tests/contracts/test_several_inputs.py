@@ -7,24 +7,29 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from c_cases import STRICT, compilers
 from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
 
 from device_sim.device import Device
 from device_sim.engines import ENGINES, open_engine
+from device_sim.firmware import Twins
 from device_sim.golden import check_golden
 from device_sim.simulate import simulate
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle, Head, ModelInput, dump_npz
+from edgehar.c_compiler import FLAGS
+from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import EngineError, UsageError
 from edgehar.signal import NetworkInput, input_tensors, sliding_windows
 from edgehar.signal.features import default_window_features
 from firmware_export.convert import convert
 from firmware_export.reference import run
 from firmware_export.sensitivity import layer_sensitivity
+from firmware_export.targets.c import write_firmware
 from firmware_export.to_onnx import export_onnx
 from firmware_export.verify import verify
 
-HERE = [name for name in ENGINES if name not in ("tflite_runtime", "c_native")]  # this bundle has no firmware
+HERE = [name for name in ENGINES if name != "tflite_runtime"]
 GYRO, ACC = NetworkInput("gyro", (8, 6, 7)), NetworkInput("acc", (0, 1, 2, 3, 4, 5))  # in no order of the front end's
 
 
@@ -98,14 +103,14 @@ def bundle(tiny, inputs, converted, tmp_path_factory):
     baseline = {"logits/made": golden["stream_logits"], "labels/made": golden["stream_logits"].argmax(axis=1)}
     files = {n: converted.files[n] for n in ("model_i8.tflite", "model_i8.onnx")}
     files |= {"golden.npz": dump_npz(**golden), "baseline.npz": dump_npz(**baseline)}
-    return altered(
-        tiny,
-        tmp_path_factory.mktemp("two"),
-        files,
-        front_end=tiny.manifest.front_end,
-        inputs=tuple(ModelInput(**vars(i), quant=q) for i, q in zip(inputs, converted.input_quants, strict=True)),
-        heads=(Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
-    )
+    fields = {
+        "front_end": tiny.manifest.front_end,
+        "inputs": tuple(ModelInput(**vars(i), quant=q) for i, q in zip(inputs, converted.input_quants, strict=True)),
+        "heads": (Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
+    }
+    firmware = write_firmware(replace(tiny.manifest, **fields), converted.integers).files
+    files |= {f"firmware/{name}": data for name, data in firmware.items()}
+    return altered(tiny, tmp_path_factory.mktemp("two"), files, **fields)
 
 
 def test_each_input_has_its_own_scale_and_all_engines_agree(network, converted, windows):
@@ -170,6 +175,23 @@ def test_absurd_samples_saturate(bundle):
     samples = np.array(bundle.arrays("golden.npz")["stream_samples"])
     samples[100:120] = 3e38
     assert len(Device(bundle, open_engine("litert", bundle)).run(samples)) == (len(samples) - 32) // 16 + 1
+
+
+@pytest.mark.parametrize("harmed", [False, True])
+def test_the_firmware_is_the_device(bundle, harmed):
+    """Feature vectors, windows, logits, decisions and events in C, warnings as errors."""
+    samples = np.array(bundle.arrays("golden.npz")["stream_samples"])
+    if harmed:
+        samples[100:120] = 3e38
+        samples[300:350:7, 4] = np.nan
+        samples[400:500, :] = samples[400]  # nothing moves: no power, no deviation
+        samples[600:700, 3:] = 0
+    pipeline = CPipeline(firmware_files(bundle), compilers()["cc"], (*FLAGS, *STRICT))
+    twins = Twins(bundle, open_engine("litert_ref", bundle), pipeline)
+    twins.push(samples)
+    twins.finish()
+    assert twins.decisions == (len(samples) - 32) // 16 + 1
+    assert twins.differences == []
 
 
 def test_ten_seconds_are_simulated(bundle):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -9,7 +10,7 @@ from importlib import resources
 import numpy as np
 
 from edgehar.bundle import Manifest
-from edgehar.errors import ExportError, UnsupportedOpError
+from edgehar.errors import ExportError
 from edgehar.files import sha256_bytes
 from firmware_export.graph import Graph
 from firmware_export.targets.c.decision import (
@@ -21,6 +22,7 @@ from firmware_export.targets.c.decision import (
     head_types,
     label_tables,
 )
+from firmware_export.targets.c.features import HEADER, features_part
 from firmware_export.targets.c.front_end import front_end_part
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.network import runtime, write_network
@@ -59,6 +61,15 @@ if (ctx->rows == HAR_WINDOW) { /* the windows of the last decision: keep what th
     @moves@
     ctx->rows = HAR_WINDOW - HAR_HOP;
 }
+"""
+KEEP = """
+for (int i = 0; i < @count@; i++) {
+    ctx->columns_@index@[@count@ * ctx->rows + i] = column[@at@];
+}
+"""
+MOVE_COLUMNS = """
+memmove(ctx->columns_@index@, ctx->columns_@index@ + @count@ * HAR_HOP,
+        @count@ * (HAR_WINDOW - HAR_HOP) * sizeof *ctx->columns_@index@);
 """
 MOVE = "memmove(ctx->inputs@base@, ctx->inputs@base@ + @count@ * HAR_HOP, @count@ * (HAR_WINDOW - HAR_HOP));"
 SKIP = """
@@ -108,11 +119,12 @@ def write_firmware(manifest: Manifest, graph: Graph, origin: str = "edgehar") ->
     front_end = front_end_part(manifest.front_end)
     windows = _windows_part(manifest)
     decisions = decision_parts(manifest.heads, names, manifest.decision)
-    parts = [front_end, windows, *decisions]
-    input_bytes = sum(manifest.window * len(each.columns) for each in manifest.inputs)
+    features = _features_parts(manifest)
+    parts = [front_end, windows, *features, *decisions]
+    input_bytes = _starts(manifest)[-1]
     members = (
         Member("har_model_arena", "arena", dtype=np.dtype((np.int64, network.arena_bytes // 8))),
-        Member("int8_t", "inputs", (-(-input_bytes // 8) * 8,), "windows, one input after another"),
+        Member("int8_t", "inputs", (-(-input_bytes // 8) * 8,), "what the network is given, one input after another"),
         decision_member(names),
         *STATE,
         Member("float", "good", (len(manifest.channels),), "last good value of each channel"),
@@ -147,13 +159,17 @@ def write_firmware(manifest: Manifest, graph: Graph, origin: str = "edgehar") ->
         "magic": f"0x{sha256_bytes(network.files['har_model.c'])[:8]}",
         "front_end": front_end.body,
         "windows": windows.body,
+        "features": "\n\n".join(part.body for part in features),
+        "feature_headers": f'#include "{HEADER}"' if features else "",
         "infer": _infer(manifest, names),
         "decide": "\n".join(part.body for part in decisions),
         "debounce": f"{minimum} equal decisions in a row" if minimum > 1 else "a single decision for it",
         "min_decisions": minimum,
         "smoothing": f"smoothing {manifest.decision.smoothing}",
     }
-    files = {name: _template(name, words) for name in TEMPLATES} | {name: runtime(name) for name in HEADERS}
+    files = {name: _template(name, words) for name in TEMPLATES} | {
+        name: runtime(name) for name in (*HEADERS, *([HEADER] if features else []))
+    }
     return Firmware(
         files={**files, **network.files},
         context_bytes=struct_bytes(members),
@@ -163,46 +179,57 @@ def write_firmware(manifest: Manifest, graph: Graph, origin: str = "edgehar") ->
 
 
 def _check(manifest: Manifest, graph: Graph) -> None:
-    for each in manifest.inputs:
-        if each.features is not None:
-            raise UnsupportedOpError(
-                f"target 'c' cannot write the window features of input {each.name!r}; it writes inputs that get the "
-                "window itself"
-            )
     found = [graph.values[name].shape for name in (*graph.inputs, *graph.outputs)]
     expected = [*manifest.input_shapes, *((1, len(head.labels)) for head in manifest.heads)]
     if found != expected:
         raise ExportError(f"target 'c': the network's inputs and outputs are {found}, the manifest says {expected}")
 
 
+def _starts(manifest: Manifest) -> list[int]:
+    """Where in ``ctx->inputs`` each input's tensor begins, and after the last one where they end."""
+    sizes = [int(np.prod(shape)) for shape in manifest.input_shapes]
+    return [sum(sizes[:index]) for index in range(len(sizes) + 1)]
+
+
 def _windows_part(manifest: Manifest) -> Part:
-    """The statements that quantize ``column`` into the window of each input."""
+    """The statements that take ``column`` into the window of each input: as int8, or as it is where features follow."""
     tables = {}
-    rows, moves, base = [], [], 0
-    for index, each in enumerate(manifest.inputs):
+    rows, moves = [], []
+    for index, (each, start) in enumerate(zip(manifest.inputs, _starts(manifest), strict=False)):
         count = len(each.columns)
         at = "i"
         if each.columns != tuple(range(count)):
             at = f"har_input_{index}_columns[i]"
             tables[f"har_input_{index}_columns"] = np.asarray(each.columns, np.uint16)
-        inverse = float(np.float32(1) / np.float32(each.quant.scale))
-        offset = f"{base} + " if base else ""
-        words = {"count": count, "at": at, "inverse_scale": float32(inverse), "zero": each.quant.zero_point}
-        rows.append(code(ROW, **words, base=offset))
-        moves.append(code(MOVE, count=count, base=f" + {base}" if base else ""))
-        base += manifest.window * count
+        if each.features is not None:
+            rows.append(code(KEEP, count=count, at=at, index=index))
+            moves.append(code(MOVE_COLUMNS, count=count, index=index))
+            continue
+        inverse = float32(float(np.float32(1) / np.float32(each.quant.scale)))
+        base = f"{start} + " if start else ""
+        rows.append(code(ROW, count=count, at=at, inverse_scale=inverse, zero=each.quant.zero_point, base=base))
+        moves.append(code(MOVE, count=count, base=f" + {start}" if start else ""))
     slides = manifest.hop < manifest.window
     before = code(SLIDE, moves="\n".join(moves)) if slides else code(SKIP)
     members = () if slides else (Member("int32_t", "skip", note="samples until the next window begins"),)
     return Part("\n".join([before, *rows]), members, tables)
 
 
+def _features_parts(manifest: Manifest) -> list[Part]:
+    """A function for each input that gets features, ``har_features_{index}``."""
+    return [
+        features_part(index, each, each.features, start)
+        for index, (each, start) in enumerate(zip(manifest.inputs, _starts(manifest), strict=False))
+        if each.features is not None
+    ]
+
+
 def _infer(manifest: Manifest, names: Sequence[HeadNames]) -> str:
-    sizes = [manifest.window * len(each.columns) for each in manifest.inputs]
-    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    calls = [f"har_features_{i}(ctx);" for i, each in enumerate(manifest.inputs) if each.features is not None]
+    starts = _starts(manifest)[:-1]
     arguments = ["&ctx->arena", *(f"ctx->inputs + {start}" if start else "ctx->inputs" for start in starts)]
     arguments += [f"ctx->decision.{each.member}.logits" for each in names]
-    return f"har_model_run({', '.join(arguments)});"
+    return "\n".join([*calls, f"har_model_run({', '.join(arguments)});"])
 
 
 def _listed(words: Iterable[str]) -> str:
@@ -211,4 +238,4 @@ def _listed(words: Iterable[str]) -> str:
 
 def _template(name: str, words: Mapping[str, object]) -> bytes:
     text = resources.files(__package__).joinpath("templates", name).read_text("utf-8")
-    return (code(text, **words) + "\n").encode()
+    return (re.sub(r"\n{3,}", "\n\n", code(text, **words)) + "\n").encode()

@@ -109,9 +109,14 @@ def layers(graph: Graph) -> list[Layer]:
 
 
 def code(template: str, **parts: object) -> str:
-    """Return C text with ``@name@`` replaced by ``parts``; a part of several lines keeps the place's indentation."""
+    """Return C text with ``@name@`` replaced by ``parts``.
+
+    A part of several lines keeps the place's indentation; a line whose parts are all empty is left out.
+    """
     texts = {name: str(part) for name, part in parts.items()}
-    return "\n".join(_filled(line, texts) for line in textwrap.dedent(template).strip("\n").splitlines())
+    lines = textwrap.dedent(template).strip("\n").splitlines()
+    filled = [(line, _filled(line, texts)) for line in lines]
+    return "\n".join(text for line, text in filled if text or not line)
 
 
 def _filled(line: str, texts: Mapping[str, str]) -> str:

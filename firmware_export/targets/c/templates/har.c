@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "har_decision.h"
+@feature_headers@
 #include "har_signal.h"
 
 #define HAR_MAGIC UINT32_C(@magic@) /* of this model: a context of another one is not taken for its own */
@@ -42,6 +43,8 @@ static int har_collect(har_context *ctx, const float *column)
     ctx->rows++;
     return ctx->rows == HAR_WINDOW;
 }
+
+@features@
 
 /* Run the network over the complete windows. */
 static void har_infer(har_context *ctx)
