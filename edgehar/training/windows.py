@@ -133,7 +133,7 @@ class TrainingBatches:
 
     def answer_weights(self) -> tuple[Tensor | None, ...]:
         """Return what each head's answers count in its loss: balanced where its config says so, else None."""
-        columns = split_truth(self._config.tasks, torch.from_numpy(self._truth))
+        columns = split_truth(self._config.tasks, self._truth)
         balanced = [head.balance for head in self._config.heads] or [False]
         return tuple(
             balanced_answers(task, truth) if balance else None
