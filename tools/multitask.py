@@ -28,11 +28,11 @@ def variants() -> dict[str, TrainConfig]:
     """Every network of the study by its name."""
     together = load_config(CONFIG)
     found = {"three heads": together}
+    for head in together.heads:
+        found[f"{head.name} alone"] = dataclasses.replace(together, heads=(as_classes(head, together.dataset),))
     for name, changed in WEIGHTINGS.items():
         heads = [dataclasses.replace(h, **changed) if h.name == WEIGHTED else h for h in together.heads]
         found[f"three heads, {WEIGHTED} {name}"] = dataclasses.replace(together, heads=tuple(heads))
-    for head in together.heads:
-        found[f"{head.name} alone"] = dataclasses.replace(together, heads=(as_classes(head, together.dataset),))
     return found
 
 
@@ -48,17 +48,17 @@ def as_classes(head: HeadConfig, dataset: str) -> HeadConfig:
     return dataclasses.replace(head, kind="multiclass", labels=("no", yes), groups=groups)
 
 
-def study(work: Path, seeds: list[int]) -> dict:
+def study(work: Path, seeds: list[int], weighting_seeds: list[int]) -> dict:
     """Return every network's cost and scores of each seed; those already under ``work`` are read back."""
     networks = []
     for name, config in variants().items():
         runs = []
-        for seed in seeds:
+        for seed in weighting_seeds if WEIGHTED in name.partition(",")[2] else seeds:
             folder = work / f"{name.replace(' ', '_').replace(',', '').replace('×', 'x')}-{seed}"
             runs.append(scored_run(folder, dataclasses.replace(config, seed=seed)))
             print(f"{name}, seed {seed}: {runs[-1]['heads']}", flush=True)
         networks.append({"name": name, "runs": runs})
-    return {"config": str(CONFIG), "seeds": seeds, "recipe": RECIPE, "networks": networks}
+    return {"config": str(CONFIG), "recipe": RECIPE, "networks": networks}
 
 
 def table(found: dict) -> str:
@@ -69,14 +69,14 @@ def table(found: dict) -> str:
     lines = [
         "| network | "
         + " | ".join(f"{h}, {windows[h]:,} windows" for h in heads)
-        + " | parameters | MACs | int8 bytes |",
-        "|---|" + "---|" * (len(heads) + 3),
+        + " | seeds | parameters | MACs | int8 bytes |",
+        "|---|" + "---|" * (len(heads) + 4),
     ]
     for name, runs in rows.items():
         cells = [_cell(runs, h) if h in runs[0]["heads"] else "" for h in heads]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {_cost([runs[0]])} |")
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {len(runs)} | {_cost([runs[0]])} |")
     alone = [runs[0] for name, runs in rows.items() if name.endswith(" alone")]
-    lines.append(f"| a network a head, together | {' | ' * (len(heads) - 1)} | {_cost(alone)} |")
+    lines.append(f"| a network a head, together | {' | ' * len(heads)} | {_cost(alone)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -96,11 +96,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("multitask_runs"), help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--weighting-seeds", type=int, nargs="+", help="of the other weightings (default: the same)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     args = parser.parse_args()
     try:
-        found = study(args.work, args.seeds)
+        found = study(args.work, args.seeds, args.weighting_seeds or args.seeds)
         print(table(found))
         if args.json:
             write_json(args.json, found)

@@ -32,7 +32,6 @@ class ExamplesConfig:
     """One training on examples. Every field has a default; unknown keys in a file fail."""
 
     dataset: str = "uci_har_windows"  # of EXAMPLE_SETS
-    labels: tuple[str, ...] = ()  # which of a multilabel task's are trained; () = all
     sequence: bool = False  # a feature vector [K] is given to the network as K steps of one channel, [K, 1]
     limit: float = 0.0  # standardized values are cut off at ± this; 0 = never
     balance: bool = False  # yes and no of each label, or all classes, weigh the same
@@ -140,7 +139,7 @@ def fit_examples(config: ExamplesConfig, training: Examples, watched: Examples |
     On one thread the same config and rows give the same weights.
 
     Args:
-        config: what to do; its ``dataset`` and ``labels`` are the caller's to apply.
+        config: what to do; its ``dataset`` is the caller's to load.
         training: rows to fit.
         watched: rows whose loss and accuracy are recorded after every epoch; they decide nothing.
 

@@ -83,9 +83,9 @@ def test_several_heads_stand_beside_a_network_a_head(tool):
     ]
     lines = tool("multitask").table({"networks": networks}).splitlines()
     cell = "97.00 ± 0.00 / 96.00 ± 0.00, int8 95.00 ± 0.00 / 94.00 ± 0.00"
-    assert lines[2] == f"| three heads | {cell} | {cell} | 100 | 2,000 | 30 |"
-    assert lines[4] == f"| change alone |  | {cell} | 100 | 2,000 | 30 |"
-    assert lines[5] == "| a network a head, together |  |  | 200 | 4,000 | 60 |"
+    assert lines[2] == f"| three heads | {cell} | {cell} | 2 | 100 | 2,000 | 30 |"
+    assert lines[4] == f"| change alone |  | {cell} | 2 | 100 | 2,000 | 30 |"
+    assert lines[5] == "| a network a head, together |  |  |  | 200 | 4,000 | 60 |"
 
 
 def test_a_binary_head_alone_asks_the_same_as_two_classes(tool):
