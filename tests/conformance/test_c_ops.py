@@ -24,12 +24,8 @@ from firmware_export.ops.op import FusedActivation
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.softmax import Softmax
-<<<<<<< HEAD
 from firmware_export.reference import run
-from firmware_export.targets.c import EMITTERS, write_network
-=======
 from firmware_export.targets.c import EMITTERS, Optimize, write_network
->>>>>>> c408fa5 (C kernels for speed: convolution, depthwise, dense, pools in pairs of int16, assembly on cores with DSP, portable twin; same bits)
 
 ALL = [(case, seed) for cases in CASES.values() for case in cases for seed in range(2)]
 

@@ -49,7 +49,6 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
     two = TwoChannels((stream.shape[1] - 8) // 4, stride, outputs, *limits)
     if not two.fits:
         return None
-    odd = f"{layer.prefix}_two(stream, wide, y + {outputs} * t + {outputs - 2}, @groups@);" if outputs % 2 else ""
     positions = _positions(steps, attrs, channels + gap)
     rows = (positions - 1) * attrs.stride + attrs.kernel
     if gap or attrs.padding != (0, 0):
@@ -59,17 +58,19 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
         )
     else:
         widen = f"har_widen(x + {attrs.stride * channels} * t, wide, {rows * channels});"
+    groups = positions // 3
+    last = f"{layer.prefix}_two(stream, wide, y + {outputs} * t + {outputs - 2}, {groups});"
     body = code(
         BODY,
         widen=widen,
-        odd=odd,
+        odd=last if outputs % 2 else "",
         p=layer.prefix,
         stretches=-(-steps // positions),
         positions=positions,
         last=steps - positions,
         pairs=outputs // 2,
         outputs=outputs,
-        groups=positions // 3,
+        groups=groups,
         words=stream.shape[1],
     )
     return Kernel(
