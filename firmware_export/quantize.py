@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edgehar.errors import ExportError, UnsupportedOpError
 from edgehar.signal import QuantParams
 from firmware_export.affine import (
+    INT8_MAX,
+    INT8_MIN,
     activation_quantization,
     cell_quantization,
     quantize_bias,
@@ -21,7 +23,7 @@ from firmware_export.affine import (
 )
 from firmware_export.graph import Graph, Node, Quantization, Range, Value, assemble
 from firmware_export.ops import op_of
-from firmware_export.ops.op import Bias, Constant, Weight
+from firmware_export.ops.op import Bias, Constant, Index, OutputScale, Threshold, Weight
 
 SAME_SCALE = 1e-5  # relative: writers multiply the two scales of a bias in float32 or in float64
 
@@ -59,6 +61,8 @@ def _activation(graph: Graph, value: Value) -> Value:
         quant = Quantization((fixed.scale,), fixed.zero_point)
     elif value.fixed is not None:
         quant = value.fixed.quant
+    elif producer is not None and fixed is OutputScale.SAME_AS_TABLE:
+        (quant,) = (table.quantization for table in _node_tables(graph, producer))
     elif value.range is not None:
         quant = activation_quantization(value.range)
     else:
@@ -68,11 +72,15 @@ def _activation(graph: Graph, value: Value) -> Value:
 
 def _tables(graph: Graph) -> Iterator[Value]:
     for node in graph.nodes:
-        for index, role in enumerate(op_of(node).operands):
-            if isinstance(role, Constant):
-                data = _data(graph, node, index)
-                quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
-                yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
+        yield from _node_tables(graph, node)
+
+
+def _node_tables(graph: Graph, node: Node) -> Iterator[Value]:
+    for index, role in enumerate(op_of(node).operands):
+        if isinstance(role, Constant):
+            data = _data(graph, node, index)
+            quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
+            yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
 
 
 def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tuple[str, ...], list[Value]]:
@@ -89,6 +97,11 @@ def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tupl
             weight_q, weight_quant = weight_integers(graph, node, index, role, np.zeros(1))
             names[index] = _own_name(graph, node, names[index])
             made.append(Value(names[index], weight_q.shape, "int8", weight_quant, weight_q))
+        if isinstance(role, Index):
+            made.append(replace(graph.values[names[index]], quant=Quantization((1.0,))))
+        if isinstance(role, Threshold):
+            names[index] = _own_name(graph, node, names[index])
+            made.append(_threshold(names[index], _data(graph, node, index), values[node.inputs[role.of]].quantization))
         if not isinstance(role, Bias):
             continue
         weight_role = operands[role.of]
@@ -129,6 +142,12 @@ def _bias(
         if apart < SAME_SCALE:
             return fixed.integers, quant
     return bias, quant
+
+
+def _threshold(name: str, data: NDArray[Any], of: Quantization) -> Value:
+    """Return ``t`` with ``q > t`` wherever the real number that ``q`` means is greater than ``data``."""
+    lowered = np.floor(data.astype(np.float64) / of.scale + of.zero_point)
+    return Value(name, data.shape, "int8", of, np.clip(lowered, INT8_MIN, INT8_MAX).astype(np.int8))
 
 
 def _data(graph: Graph, node: Node, index: int) -> NDArray[Any]:

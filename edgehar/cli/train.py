@@ -33,11 +33,12 @@ def run_table(path: Path, record: Mapping[str, Any]) -> Table:
 
     config, metrics = record["config"], record["metrics"]
     table = Table(title=f"{config['model']} on {config['dataset']}, seed {config['seed']}", show_header=False)
+    epochs = f"{record['epochs_run']} epochs, " if record["epochs_run"] else ""
     rows = {
         "run folder": str(path),
         "parameters": f"{record['parameters']:,}",
         "trained on": f"{len(record['split']['train_subjects'])} people, {record['training_windows']:,} windows, "
-        f"{record['epochs_run']} epochs, {record['training_s']:.0f} s on {record['training_device']}",
+        f"{epochs}{record['training_s']:.0f} s on {record['training_device']}",
         "held-out people": f"{_scores(metrics['test'])} ({', '.join(record['split']['test_subjects'])})",
     }
     if "validation" in metrics:

@@ -12,12 +12,15 @@ import difflib
 from torch import nn
 
 from edgehar.errors import ConfigError
-from edgehar.models import early, hybrid, late
+from edgehar.models import early, forest, hybrid, late
 from edgehar.models.backbones import BACKBONES
-from edgehar.models.entry import ModelEntry
+from edgehar.models.entry import FEATURES, ModelEntry, of_features
 
 MODELS: dict[str, ModelEntry] = {
     **BACKBONES,
+    "forest": ModelEntry(
+        forest.Config, of_features(forest.Forest), forest.TINY, forest.SOURCE, FEATURES, grow=forest.grow
+    ),
     "early": ModelEntry(early.Config, early.Early, early.TINY, early.SOURCE, early.INPUTS),
     "late": ModelEntry(late.Config, late.Late, late.TINY, late.SOURCE, late.INPUTS),
     "hybrid": ModelEntry(hybrid.Config, hybrid.Hybrid, hybrid.TINY, hybrid.SOURCE, hybrid.INPUTS),
@@ -38,5 +41,5 @@ def model_entry(name: str) -> ModelEntry:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Return the number of trained values; batch norm's running statistics are not counted."""
-    return sum(p.numel() for p in module.parameters())
+    """Return the number of trained values: not batch norm's running statistics, but all that a forest's tables hold."""
+    return sum(value.numel() for value in list(module.parameters()) or module.buffers())

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from edgehar.signal import InputChoice
 
 Shape = tuple[int, ...]  # of one input without the batch: (T, C) of a window, (F,) of features
 Build = Callable[[Any, Sequence[Shape], int], nn.Module]
+Grow = Callable[[Any, Sequence[NDArray[np.float32]], NDArray[np.int64], int], None]
 
 WINDOW = (InputChoice("window"),)
 FEATURES = (InputChoice("features", kind="features"),)
@@ -27,6 +30,8 @@ class ModelEntry:
         tiny: a variant small enough for a test of every step.
         source: where the architecture comes from.
         inputs: what it is fed unless a run's config says otherwise.
+        grow: ``(network, inputs [N, ...], classes [N], seed)``, of a model that is trained at one go; None where it
+            takes gradient steps.
     """
 
     config: type
@@ -34,6 +39,7 @@ class ModelEntry:
     tiny: Any
     source: str
     inputs: tuple[InputChoice, ...] = WINDOW
+    grow: Grow | None = None
 
 
 def of_window(network: Callable[[Any, int, int, int], nn.Module]) -> Build:

@@ -183,6 +183,10 @@ def fit_examples(config: ExamplesConfig, training: Examples, watched: Examples |
 def _build(config: ExamplesConfig, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Return the untrained network for rows of this shape."""
     entry = model_entry(config.model)
+    if entry.grow is not None:
+        raise ConfigError(
+            f"model {config.model!r} does not take gradient steps, which ready-made examples are trained by"
+        )
     options = from_mapping(entry.config, config.model_options, f"model_options of {config.model}")
     try:
         return entry.build(options, (shape,), classes)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgehar.datasets import DATASETS, load_dataset
@@ -168,9 +168,9 @@ def train(
 ) -> TrainedRun:
     """Train as ``config`` says and write the run folder ``out``.
 
-    The kept weights are the last epoch's average (or, with early stopping, those at the stop); test people decide
-    nothing. On the CPU the same config, seed and number of threads give the same weights, also across an
-    interruption and resume.
+    The kept weights are the last epoch's average (or, with early stopping, those at the stop); a forest is grown at
+    one go, on unchanged windows. Test people decide nothing. On the CPU the same config, seed and number of threads
+    give the same weights, also across an interruption and resume.
 
     Args:
         config: what to do.
@@ -193,14 +193,23 @@ def train(
     torch.manual_seed(config.seed)
     inputs = fit_inputs(config, front_end, training)
     network = build_network(config, inputs)
-    batches = TrainingBatches(training, front_end, inputs, config, best_device())
-    module = HarModule(network, config, len(batches) * config.epochs)
     validation = _validation_windows(recordings, split, front_end, inputs, config)
-    module.answer_weights = batches.answer_weights()
     write_json(out / CONFIG_FILE, config.to_dict())
-    history, pace = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
+    rows: list[dict[str, float]] = []
+    if model_entry(config.model).grow is None:
+        batches = TrainingBatches(training, front_end, inputs, config, best_device())
+        module = HarModule(network, config, len(batches) * config.epochs)
+        module.answer_weights = batches.answer_weights()
+        history, pace = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
+        network, rows = module.averaged.module.cpu().eval(), history.rows
+        seen = len(batches) * config.batch_size
+        per_second = pace.per_second(seen)
+        draw_curves(rows, f"{config.model} on {config.dataset}, seed {config.seed}", out / "learning_curves.png")
+    else:
+        began = time.monotonic()
+        seen = _grow(network, training, front_end, inputs, config)
+        per_second = round(seen / (time.monotonic() - began), 1)
 
-    network = module.averaged.module.cpu().eval()
     held_out = select(recordings, split.test_subjects)
     baseline = compute_baseline(network, front_end, inputs, config, held_out)
     save_baseline(out, baseline)
@@ -211,8 +220,6 @@ def train(
         logits = predict(network, [x.numpy() for x in tensors], torch.device("cpu"))
         first, heads = score_outputs(config.tasks, truth, logits)
         metrics["validation"] = {**first.to_dict(), **head_metrics(config.tasks, heads)}
-    title = f"{config.model} on {config.dataset}, seed {config.seed}"
-    draw_curves(history.rows, title, out / "learning_curves.png")
     record = {
         "config": config.to_dict(),
         "split": {name: list(getattr(split, name)) for name in split.__dataclass_fields__},
@@ -223,18 +230,36 @@ def train(
         "data": {"source": recordings[0].source, "licence": recordings[0].licence},
         "parameters": count_parameters(network),
         "total_stride": network.total_stride,
-        "epochs_run": len(history.rows),
-        "training_windows": len(batches) * config.batch_size,
+        "epochs_run": len(rows),
+        "training_windows": seen,
         "metrics": metrics,
         "baseline_device": baseline.device,
         "training_device": device_name(best_device()),
         "training_s": round(time.monotonic() - started, 1),
-        "training_windows_per_s": pace.per_second(len(batches) * config.batch_size),
+        "training_windows_per_s": per_second,
         "threads": torch.get_num_threads(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     write_run(out, network, record)
     return open_run(out)
+
+
+def _grow(
+    network: nn.Module,
+    recordings: Sequence[Recording],
+    front_end: FrontEnd,
+    inputs: Sequence[NetworkInput],
+    config: TrainConfig,
+) -> int:
+    """Train a model that learns at one go, on the windows as they are; return how many."""
+    grow = model_entry(config.model).grow
+    if grow is None:
+        raise ValueError(f"model {config.model!r} is trained step by step")
+    windows, truth = scored_windows(recordings, front_end, config)
+    classes = truth[:, 0].astype(np.int64)
+    grow(network, input_tensors(inputs, windows), classes, config.seed)
+    network.eval()
+    return len(windows)
 
 
 def _check_out(out: Path, resume: bool) -> None:

@@ -5,10 +5,10 @@
     RUN/
       run.json              config, seed, split, front end, metrics, versions; written last: its presence means "done"
       weights.safetensors   the averaged weights
-      learning_curves.png   loss and accuracy against epochs
+      baseline.npz .json    full-precision logits on the held-out recordings, and the device they come from
+      learning_curves.png   loss and accuracy against epochs; this and the rest not of a forest, which has no epochs
       history.csv           the same as numbers
       tensorboard/          the same for TensorBoard
-      baseline.npz .json    full-precision logits on the held-out recordings, and the device they come from
       checkpoints/last.ckpt what ``--resume`` starts from
 """
 

@@ -24,6 +24,7 @@ from firmware_export.onnx_reader import (
     recurrent,
     shapes,
     slicing,
+    trees,
 )
 from firmware_export.onnx_reader.constants import fold_constants, is_folded
 from firmware_export.onnx_reader.reading import CHANNELS_FIRST, IMAGE, ROWS, Reading, Tensor, name_of
@@ -62,9 +63,11 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Squeeze": shapes.read_squeeze,
     "Sub": arithmetic.read_sub,
     "Transpose": shapes.read_transpose,
+    "TreeEnsembleRegressor": trees.read_tree_ensemble,
     "Unsqueeze": shapes.read_unsqueeze,
 }
 
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CHANNELS_FIRST = {2: ROWS, 3: CHANNELS_FIRST, 4: IMAGE}  # by rank
 _INPUT_TYPES = (ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8)
 _WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
@@ -87,7 +90,7 @@ def read_onnx(data: bytes) -> Graph:
     for value in inputs:
         _read_input(reading, value)
     for reading.place, node in enumerate(nodes, start=1):
-        reader = READERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        reader = READERS.get(node.op_type) if node.domain in _DOMAINS else None
         if reader is None:
             domain = f" of domain {node.domain!r}" if node.domain else ""
             raise reading.refuse(node, f"this operator{domain} is not known; known are {', '.join(READERS)}")

@@ -130,6 +130,11 @@ class Reading:
             raise self.refuse(node, f"input {index} is missing")
         return data
 
+    def add_index(self, name: str, places: NDArray[Any]) -> str:
+        """Add whole numbers that choose under ``name``; return it."""
+        self.values[name] = Value(name, places.shape, "int32", data=np.ascontiguousarray(places, np.int32))
+        return name
+
     def add_constant(self, name: str, data: NDArray[Any]) -> str:
         """Add float numbers under a name near ``name``; return the name they got.
 

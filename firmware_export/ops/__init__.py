@@ -19,6 +19,7 @@ from firmware_export.ops.crop1d import CROP1D
 from firmware_export.ops.dense import DENSE
 from firmware_export.ops.depthwise_conv1d import DEPTHWISE_CONV1D
 from firmware_export.ops.depthwise_conv2d import DEPTHWISE_CONV2D
+from firmware_export.ops.forest import FOREST
 from firmware_export.ops.l2_norm import L2_NORM
 from firmware_export.ops.lstm import LSTM
 from firmware_export.ops.max_pool1d import MAX_POOL1D
@@ -45,6 +46,7 @@ OPS: Mapping[str, Op] = {
     "dense": DENSE,
     "depthwise_conv1d": DEPTHWISE_CONV1D,
     "depthwise_conv2d": DEPTHWISE_CONV2D,
+    "forest": FOREST,
     "l2_norm": L2_NORM,
     "lstm": LSTM,
     "max_pool1d": MAX_POOL1D,

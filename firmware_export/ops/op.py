@@ -42,11 +42,27 @@ class Constant:
     """Constant operand that is treated as an activation: asymmetric int8 in the scale of its own range."""
 
 
+@dataclass(frozen=True)
+class Index:
+    """Constant operand of whole numbers that choose, int32 in float and quantized graphs alike."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Constant operand that operand ``of`` is compared with by ``>``: int8 in its scale, rounded down."""
+
+    of: int
+
+
+Role = Activation | Weight | Bias | Constant | Index | Threshold
+
+
 class OutputScale(StrEnum):
     """Where the output's scale and zero point come from, unless they are fixed numbers."""
 
     CALIBRATED = "calibrated"
     SAME_AS_INPUT = "same_as_input"
+    SAME_AS_TABLE = "same_as_table"  # of the op's ``Constant``
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ class Op:
         stateful: the interpreter's kernel keeps state between windows, which must be reset before each.
     """
 
-    operands: tuple[Activation | Weight | Bias | Constant, ...]
+    operands: tuple[Role, ...]
     output_scale: OutputScale | QuantParams
     shape: Callable[[Any, Sequence[Shape]], Shape]
     macs: Callable[[Any, Sequence[Shape], Shape], int]

@@ -26,7 +26,7 @@ ALLOWED = {
         "edgehar.heads",
         "edgehar.signal",
     },
-    "edgehar/models": {"torch", "edgehar.errors", "edgehar.plain_data", "edgehar.signal"},
+    "edgehar/models": {"torch", "numpy", "edgehar.errors", "edgehar.plain_data", "edgehar.signal"},
 }
 SINGLE = {
     "edgehar/__init__.py": set(),

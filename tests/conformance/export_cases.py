@@ -26,12 +26,23 @@ from firmware_export.ops.crop1d import Crop1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.depthwise_conv2d import DepthwiseConv2d
+from firmware_export.ops.forest import Forest
 from firmware_export.ops.l2_norm import L2Norm
 from firmware_export.ops.lstm import Lstm
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.max_pool2d import MaxPool2d
 from firmware_export.ops.mean import Mean
-from firmware_export.ops.op import Activation, Bias, Constant, FusedActivation, OutputScale, Weight
+from firmware_export.ops.op import (
+    Activation,
+    Bias,
+    Constant,
+    FusedActivation,
+    Index,
+    OutputScale,
+    Role,
+    Threshold,
+    Weight,
+)
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.reverse import Reverse
@@ -75,6 +86,11 @@ def depthwise2d(shape: Shape, **settings: object) -> Case:
 
 def lstm(shape: Shape, units: int) -> Case:
     return Case("lstm", Lstm(), (shape, *[(units, shape[2])] * 4, *[(units, units)] * 4))
+
+
+def forest(features: int, trees: int, depth: int, classes: int) -> Case:
+    size = trees << depth
+    return Case("forest", Forest(depth), ((1, features), (size,), (size,), (size, classes)))
 
 
 CASES: Mapping[str, tuple[Case, ...]] = {
@@ -152,6 +168,12 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         depthwise2d((1, 9, 8, 4), kernel=(3, 2), stride=(2, 2)),
         depthwise2d((1, 7, 6, 3), kernel=(3, 2), padding=((2, 0), (0, 1)), multiplier=3),
     ),
+    "forest": (
+        forest(9, trees=5, depth=3, classes=4),
+        forest(300, trees=24, depth=5, classes=6),
+        forest(1, trees=1, depth=1, classes=2),
+        forest(40, trees=3, depth=7, classes=1),
+    ),
     "l2_norm": (
         Case("l2_norm", L2Norm(), ((1, 9, 32),)),
         Case("l2_norm", L2Norm(), ((1, 4, 130),)),
@@ -205,7 +227,7 @@ CASES: Mapping[str, tuple[Case, ...]] = {
 }
 
 
-def roles(case: Case) -> list[Activation | Weight | Bias | Constant]:
+def roles(case: Case) -> list[Role]:
     """Role of each operand; the only one of a ``concat`` stands for all of its inputs."""
     operands = list(OPS[case.op].operands)
     return operands * len(case.shapes) if case.op == "concat" else operands
@@ -223,7 +245,11 @@ def float_graph(case: Case, seed: int) -> Graph:
         if isinstance(role, Activation):
             values.append(Value(name, next(operands)))
             continue
-        if isinstance(role, Weight | Constant):
+        if isinstance(role, Index):
+            data = rng.integers(0, values[0].shape[-1], next(operands)).astype(np.int32)
+            values.append(Value(name, data.shape, "int32", data=data))
+            continue
+        if isinstance(role, Weight | Constant | Threshold):
             data = rng.normal(size=next(operands)).astype(np.float32)
         elif isinstance(role, Bias):
             data = rng.normal(size=_channels(case, values, role)).astype(np.float32)
@@ -256,6 +282,12 @@ def int8_graph(case: Case, seed: int) -> Graph:
                 scales = rng.uniform(1, 3, 1) / (largest * np.abs(weight).sum(axis=1).mean())
             weight_quant = Quantization(tuple(_f32(s) for s in scales), 0, role.axis)
             values.append(Value(name, weight.shape, "int8", weight_quant, weight))
+        elif isinstance(role, Index):
+            places = rng.integers(0, values[0].shape[-1], next(operands)).astype(np.int32)
+            values.append(Value(name, places.shape, "int32", Quantization((1.0,)), places))
+        elif isinstance(role, Threshold):
+            limits = rng.integers(-128, 128, next(operands)).astype(np.int8)
+            values.append(Value(name, limits.shape, "int8", values[role.of].quantization, limits))
         elif isinstance(role, Constant):
             table = rng.integers(-128, 128, next(operands)).astype(np.int8)
             quant = Quantization((_f32(rng.uniform(0.002, 0.2)),), int(rng.integers(-128, 128)))
@@ -287,6 +319,8 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
         return Quantization((rule.scale,), rule.zero_point)
     if rule is OutputScale.SAME_AS_INPUT:
         return values[0].quantization
+    if rule is OutputScale.SAME_AS_TABLE:
+        return values[[isinstance(role, Constant) for role in roles(case)].index(True)].quantization
     if case.op in ("add", "add_constant"):
         scale = max(v.quantization.scale for v in values) * rng.uniform(0.3, 2)
     elif case.op == "batch_matmul":

@@ -17,7 +17,7 @@ CLASSES = (4, 1, 3)
 KINDS, NAMES = ("multiclass", "binary", "multilabel"), ("activity", "motion", "body")
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[name for name, entry in MODELS.items() if entry.grow is None])
 def name(request):
     return request.param
 
@@ -42,6 +42,11 @@ def test_the_heads_share_the_trunk(name, network):
 def test_a_backbone_without_a_linear_head_is_refused():
     with pytest.raises(ValueError, match="Flatten has no linear layer `head`"):
         MultiHead(torch.nn.Flatten(), CLASSES)
+
+
+def test_a_forest_has_one_head():
+    with pytest.raises(ValueError, match="Forest has no linear layer `head`"):
+        with_heads(tiny_model("forest"), CLASSES)
 
 
 def test_bare_logits_count_as_one_head():

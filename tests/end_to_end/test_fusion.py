@@ -23,6 +23,30 @@ parts = [
   {model = "mlp", options = {hidden = [16]}},
 ]
 """
+FOREST = """
+model = "forest"
+hop = 128
+validation_subjects = 1
+inputs = [{name = "features", kind = "features", sensors = ["acc"], families = ["moments", "correlations"]}]
+model_options = {trees = 8, depth = 4}
+"""
+
+
+def test_a_forest_is_grown_exported_and_streamed(tmp_path, capsys):
+    (tmp_path / "a.toml").write_text(FOREST)
+    run, bundle = tmp_path / "run", tmp_path / "made.edgehar"
+    assert cli.main(["train", "--config", str(tmp_path / "a.toml"), "--out", str(run)]) == 0
+    assert not (run / "checkpoints").exists()
+    assert cli.main(["export", str(run), "--out", str(bundle)]) == 0
+    evidence = Bundle.open(bundle).manifest.provenance["verification"]
+    assert {e["engine"] for e in evidence["engines"] if e["max_lsb"] == 0} >= {"litert_reference", "tflm"}
+    assert evidence["int8_accuracy"] > 0.6
+    assert evidence["agreement_with_baseline"] > 0.99
+    arguments = ["--engine", "tflm", "--subjects", "2", "--json", str(tmp_path / "summary.json")]
+    assert cli.main(["simulate", str(bundle), *arguments]) == 0
+    assert json.loads((tmp_path / "summary.json").read_text())["agreement"] > 0.99
+    assert cli.main(["train", "--config", str(tmp_path / "a.toml"), "--out", str(run)]) == 2, "it is kept"
+    assert "finished run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["hybrid", "late"])

@@ -18,6 +18,7 @@ from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.transpose import Transpose
+from firmware_export.targets.onnx.forest import emit_forest
 from firmware_export.targets.onnx.image import (
     emit_average_pool2d,
     emit_conv2d,
@@ -186,6 +187,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
     "depthwise_conv2d": emit_depthwise_conv2d,
+    "forest": emit_forest,
     "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,

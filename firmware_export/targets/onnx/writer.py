@@ -14,6 +14,7 @@ from firmware_export.graph import Graph, Quantization
 from firmware_export.ops.op import FusedActivation, int8_limits
 
 OPSET = 20
+ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 3  # trees
 IR_VERSION = 9  # what ONNX Runtime 1.17 and later read
 _ELEMENT = {"int8": onnx.TensorProto.INT8, "float32": onnx.TensorProto.FLOAT}
 
@@ -76,7 +77,9 @@ class Writer:
         inputs = [self._description(name) for name in self.graph.inputs]
         outputs = [self._description(name) for name in self.graph.outputs]
         graph = helper.make_graph(self._nodes, "edgehar", inputs, outputs, self._initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        opsets = {"": OPSET} | ({ML_DOMAIN: ML_OPSET} if any(node.domain == ML_DOMAIN for node in self._nodes) else {})
+        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        model = helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
         model.producer_name = "edgehar"
         return bytes(model.SerializeToString(deterministic=True))
 

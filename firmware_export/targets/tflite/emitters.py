@@ -17,6 +17,7 @@ from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.ops.op import ActivatedAttrs, FusedActivation
 from firmware_export.ops.window1d import same_padding
 from firmware_export.targets.tflite.attrs import ACTIVATIONS, attrs_of
+from firmware_export.targets.tflite.forest import emit_forest
 from firmware_export.targets.tflite.image import (
     emit_average_pool2d,
     emit_conv2d,
@@ -208,6 +209,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
     "depthwise_conv2d": emit_depthwise_conv2d,
+    "forest": emit_forest,
     "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,

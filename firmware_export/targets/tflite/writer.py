@@ -24,6 +24,7 @@ _TYPES = {
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
     "int64": schema.TensorType.INT64,
+    "bool": schema.TensorType.BOOL,
 }
 _LARGEST_OLD_CODE = 127  # deprecated_builtin_code is a signed byte; its last value says "see builtin_code"
 
@@ -33,9 +34,12 @@ VERSIONS = {
     schema.BuiltinOperator.ADD: (1, 2, 3),
     schema.BuiltinOperator.AVERAGE_POOL_2D: (1, 2, 3),
     schema.BuiltinOperator.BATCH_MATMUL: (1, 2, 3),
+    schema.BuiltinOperator.CAST: (1, 1, 1),
     schema.BuiltinOperator.CONCATENATION: (1, 2, 3),
     schema.BuiltinOperator.CONV_2D: (1, 3, 4),
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: (2, 3, 5),
+    schema.BuiltinOperator.GATHER: (1, 2, 4),
+    schema.BuiltinOperator.GREATER: (1, 2, 3),
     schema.BuiltinOperator.L2_NORMALIZATION: (1, 2, 2),
     schema.BuiltinOperator.MAX_POOL_2D: (1, 2, 3),
     schema.BuiltinOperator.MEAN: (1, 2, 3),
@@ -49,7 +53,12 @@ VERSIONS = {
     schema.BuiltinOperator.TRANSPOSE: (1, 2, 2),
     schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM: (1, 1, 1),
 }
-_COLUMNS = {schema.TensorType.FLOAT32: 0, schema.TensorType.INT8: 1, schema.TensorType.INT16: 2}
+_COLUMNS = {
+    schema.TensorType.FLOAT32: 0,
+    schema.TensorType.INT32: 0,  # places; from the first version on
+    schema.TensorType.INT8: 1,
+    schema.TensorType.INT16: 2,
+}
 HYBRID_VERSIONS = {schema.BuiltinOperator.CONV_2D: 5, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 6}  # int8 weights
 
 
@@ -153,6 +162,10 @@ class Writer:
         value = self.graph.values[like]
         return self._add_tensor(name, shape, value.dtype, value.quant, None)
 
+    def steering(self, name: str, shape: Shape, dtype: str) -> int:
+        """Return the index of an extra tensor without scale that is computed while running: places, answers."""
+        return self._add_tensor(name, shape, dtype, None, None)
+
     def operator(
         self,
         code: int,
@@ -208,7 +221,8 @@ class Writer:
         read = {self._tensors[index].type for index in inputs if index >= 0}
         if made == schema.TensorType.FLOAT32 and schema.TensorType.INT8 in read:
             return HYBRID_VERSIONS[code]
-        return VERSIONS[code][_COLUMNS[made]]
+        worked_on = self._tensors[inputs[0]].type if made == schema.TensorType.BOOL else made
+        return VERSIONS[code][_COLUMNS[worked_on]]
 
     def _add_tensor(self, name: str, shape: Shape, dtype: str, quant: Quantization | None, data: Any) -> int:
         tensor = schema.TensorT()

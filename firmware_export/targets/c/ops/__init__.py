@@ -11,6 +11,7 @@ from firmware_export.targets.c.ops.conv1d import emit_conv1d
 from firmware_export.targets.c.ops.conv2d import emit_conv2d, emit_depthwise_conv2d
 from firmware_export.targets.c.ops.dense import emit_dense
 from firmware_export.targets.c.ops.depthwise_conv1d import emit_depthwise_conv1d
+from firmware_export.targets.c.ops.forest import emit_forest
 from firmware_export.targets.c.ops.l2_norm import emit_l2_norm
 from firmware_export.targets.c.ops.lstm import emit_lstm
 from firmware_export.targets.c.ops.moves import emit_concat, emit_crop1d, emit_reshape, emit_reverse, emit_transpose
@@ -32,6 +33,7 @@ EMITTERS: Mapping[str, Callable[[Layer], Kernel]] = {
     "dense": emit_dense,
     "depthwise_conv1d": emit_depthwise_conv1d,
     "depthwise_conv2d": emit_depthwise_conv2d,
+    "forest": emit_forest,
     "l2_norm": emit_l2_norm,
     "lstm": emit_lstm,
     "max_pool1d": emit_max_pool1d,
