@@ -24,7 +24,7 @@ from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
 from firmware_export.ops import is_stateful
 from firmware_export.reference import run
-from firmware_export.targets.c import write_firmware
+from firmware_export.targets.c import Optimize, write_firmware
 from firmware_export.verify import VerificationReport, verified_every
 from firmware_export.verify_firmware import verify_firmware
 from firmware_export.verify_real import RealVerification
@@ -67,6 +67,7 @@ class ExportPlan:
         recipe: how to quantize.
         decision: smoothing and debounce on the device.
         targets: which formats go into the bundle.
+        optimize: what the C kernels are chosen for.
         slim: leave out the float files and the baseline's logits (what ships inside a package).
     """
 
@@ -86,6 +87,7 @@ class ExportPlan:
     recipe: str = "static_wi8_ai8"
     decision: DecisionSpec = NO_SMOOTHING
     targets: tuple[str, ...] = ("tflite", "onnx")
+    optimize: Optimize = Optimize.SPEED
     slim: bool = False
 
 
@@ -159,7 +161,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     files = {name: converted.files[name] for name in names if name in converted.files}
     if "c" in plan.targets:
         say("compiling and verifying the firmware")
-        firmware = write_firmware(manifest, converted.graph, _origin(plan)).files
+        firmware = write_firmware(manifest, converted.graph, _origin(plan), plan.optimize).files
         samples = [item.recording.samples for item in plan.held_out]
         row = asdict(verify_firmware(firmware, manifest, samples, every_window, outputs))
         manifest = replace(manifest, provenance=_with_engine(manifest.provenance, row))

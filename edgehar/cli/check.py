@@ -68,7 +68,7 @@ def measure(bundle: Bundle, args: argparse.Namespace) -> dict[str, float]:
     if args.max_accuracy_drop is not None:
         found["max_accuracy_drop"] = accuracy_drop_points(bundle)
     if any(getattr(args, option) is not None for option in LIMITS if option != "max_accuracy_drop"):
-        network = network_of_bundle(bundle, args.windows)
+        network = network_of_bundle(bundle, args.windows, args.optimize)
         profile = profile_on(network, board, args.compiler, optimisation(args))
         if not network.is_exact(profile.outputs):
             raise VerificationError(

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--target", default="tflite,onnx", help="formats, comma separated: tflite, onnx, c (default: tflite,onnx)"
     )
     parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
+    parser.add_argument(
+        "--optimize",
+        choices=("speed", "size"),
+        default="speed",
+        help="the C kernels: fewest instructions with int16 weights, or least flash and RAM (default: speed)",
+    )
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
 
@@ -152,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.files import write_json
     from edgehar.training.run_folder import open_run
     from firmware_export.bundle_export import export_bundle
+    from firmware_export.targets.c import Optimize
 
     err = Console(stderr=True)
     targets = [t for t in args.target.split(",") if t]
@@ -160,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
         name = args.out.name.removesuffix(".edgehar")
         status.update("torch to ONNX")
         plan = plan_from_run(trained, name, targets=targets, recipe=args.recipe, slim=args.slim)
+        plan = replace(plan, optimize=Optimize(args.optimize))
         exported = export_bundle(plan, args.out, status.update)
     Console().print(export_table(exported))
     if args.json:

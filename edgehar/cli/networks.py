@@ -46,8 +46,13 @@ class Network:
         )
 
 
-def network_of_bundle(bundle: Bundle, windows: int) -> Network:
+def network_of_bundle(bundle: Bundle, windows: int, optimize: str = "speed") -> Network:
     """Return a bundle's network with windows of its golden stream.
+
+    Args:
+        bundle: with an int8 model.
+        windows: how many.
+        optimize: ``speed`` or ``size``, what kernels are chosen for.
 
     Raises:
         UsageError: ``windows`` is not positive, or the bundle's recipe is not int8.
@@ -57,7 +62,7 @@ def network_of_bundle(bundle: Bundle, windows: int) -> Network:
     from device_sim.sources import golden_arrays, stream_of
     from edgehar.errors import UsageError
     from edgehar.precision import Precision
-    from firmware_export.targets.c import write_network
+    from firmware_export.targets.c import Optimize, write_network
 
     if windows < 1:
         raise UsageError(f"--windows {windows}: expected at least 1")
@@ -72,7 +77,7 @@ def network_of_bundle(bundle: Bundle, windows: int) -> Network:
     return Network(
         manifest.name,
         manifest.files[MODEL].sha256,
-        write_network(_integers(bundle, inputs), origin=manifest.name),
+        write_network(_integers(bundle, inputs), origin=manifest.name, optimize=Optimize(optimize)),
         inputs,
         outputs,
         manifest.hop / manifest.rate_hz,

@@ -36,7 +36,12 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say on what and how the network runs."""
     parser.add_argument("--board", default=DEFAULT_BOARD, help=f"see docs/emulator.md (default: {DEFAULT_BOARD})")
     parser.add_argument("--compiler", default="zig", help="zig, or gcc for your arm-none-eabi-gcc (default: zig)")
-    parser.add_argument("--size", action="store_true", help="optimise for size (-Os) instead of speed (-O3)")
+    parser.add_argument(
+        "--optimize",
+        choices=("speed", "size"),
+        default="speed",
+        help="speed: kernels in pairs of int16, compiled with -O3; size: plain ones with -Os (default: speed)",
+    )
     parser.add_argument(
         "--windows",
         type=int,
@@ -48,7 +53,7 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
 
 def optimisation(args: argparse.Namespace) -> tuple[str, ...]:
     """Return the compiler flags that the options ask for."""
-    return ("-Os",) if args.size else ()
+    return ("-Os",) if args.optimize == "size" else ()
 
 
 def layer_table(summary: Mapping[str, Any]) -> Table:
@@ -200,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.files import write_json
 
     board = board_of(args.board)
-    network = network_of_bundle(Bundle.open(args.bundle), args.windows)
+    network = network_of_bundle(Bundle.open(args.bundle), args.windows, args.optimize)
     profile = profile_on(network, board, args.compiler, optimisation(args))
     exact = network.is_exact(profile.outputs)
     summary = profile_summary(

@@ -25,7 +25,7 @@ from firmware_export.ops.relu import Relu
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.softmax import Softmax
 from firmware_export.reference import run
-from firmware_export.targets.c import EMITTERS, write_network
+from firmware_export.targets.c import EMITTERS, Optimize, write_network
 
 ALL = [(case, seed) for cases in CASES.values() for case in cases for seed in range(2)]
 
@@ -34,22 +34,25 @@ def test_every_int8_op_has_an_emitter() -> None:
     assert set(EMITTERS) == WITH_INT8
 
 
-def differences(library: ctypes.CDLL, graphs: list[Graph], seeds: list[int]) -> list[str]:
+def differences(
+    library: ctypes.CDLL, graphs: list[Graph], seeds: list[int], optimize: Optimize = Optimize.SIZE
+) -> list[str]:
     found = []
     for index, (graph, seed) in enumerate(zip(graphs, seeds, strict=True)):
         inputs = int8_inputs(graph, seed)
-        (output,) = run_network(library, index, graph, inputs)
+        (output,) = run_network(library, index, graph, inputs, optimize)
         expected = run_reference(graph, inputs)
         if not np.array_equal(output, expected):
             found.append(f"{graph.nodes[0]}: {np.abs(output.astype(int) - expected).max()} steps")
     return found
 
 
+@pytest.mark.parametrize("optimize", Optimize)
 @pytest.mark.parametrize("compiler", ["cc", "zig"])
-def test_cases_are_exact(compiler: str) -> None:
+def test_cases_are_exact(compiler: str, optimize: Optimize) -> None:
     graphs = [int8_graph(case, seed) for case, seed in ALL]
-    library = compile_networks(graphs, compilers()[compiler])
-    assert differences(library, graphs, [seed for _, seed in ALL]) == []
+    library = compile_networks(graphs, compilers()[compiler], optimize=optimize)
+    assert differences(library, graphs, [seed for _, seed in ALL], optimize) == []
 
 
 ACTIVATIONS = st.sampled_from(FusedActivation)

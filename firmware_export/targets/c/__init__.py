@@ -6,7 +6,7 @@ No runtime, no allocation, no global that changes; what a kernel computes equals
 from __future__ import annotations
 
 from firmware_export.targets.c.firmware import Firmware, write_firmware
-from firmware_export.targets.c.network import LayerFunction, Network, write_network
+from firmware_export.targets.c.network import LayerFunction, Network, Optimize, write_network
 from firmware_export.targets.c.ops import EMITTERS
 
-__all__ = ["EMITTERS", "Firmware", "LayerFunction", "Network", "write_firmware", "write_network"]
+__all__ = ["EMITTERS", "Firmware", "LayerFunction", "Network", "Optimize", "write_firmware", "write_network"]

@@ -25,7 +25,7 @@ from firmware_export.targets.c.decision import (
 from firmware_export.targets.c.features import HEADER, features_part
 from firmware_export.targets.c.front_end import front_end_part
 from firmware_export.targets.c.layer import code
-from firmware_export.targets.c.network import runtime, write_network
+from firmware_export.targets.c.network import Optimize, runtime, write_network
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
@@ -101,20 +101,23 @@ class Firmware:
     constant_bytes: int
 
 
-def write_firmware(manifest: Manifest, graph: Graph, origin: str = "edgehar") -> Firmware:
+def write_firmware(
+    manifest: Manifest, graph: Graph, origin: str = "edgehar", optimize: Optimize = Optimize.SPEED
+) -> Firmware:
     """Return the C99 sources of a bundle's pipeline.
 
     Args:
         manifest: front end, inputs, window, heads, decision stage.
         graph: the quantized network; its inputs and outputs are in the manifest's order.
         origin: what it was made from and how, for the first comment of each file.
+        optimize: what the network's kernels are chosen for.
 
     Raises:
         UnsupportedOpError: an op, front-end step, kind of input or head has no form in C; names it.
         ExportError: graph and manifest do not fit together.
     """
     _check(manifest, graph)
-    network = write_network(graph, "har_model", origin)
+    network = write_network(graph, "har_model", origin, optimize)
     names = head_names(manifest.heads)
     front_end = front_end_part(manifest.front_end)
     windows = _windows_part(manifest)

@@ -86,6 +86,7 @@ class Kernel:
         constants: arrays by the end of their name; the body calls them ``{prefix}_{end}``.
         scratch: what it needs besides.
         headers: of ``runtime`` that it includes.
+        functions: definitions that stand before it.
     """
 
     body: str
@@ -93,6 +94,7 @@ class Kernel:
     constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scratch: Scratch | None = None
     headers: tuple[str, ...] = ()
+    functions: str = ""
 
 
 def layers(graph: Graph) -> list[Layer]:

@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import resources
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph, Value
 from firmware_export.ops import node_macs
 from firmware_export.ops.lstm import sigmoids
+from firmware_export.targets.c.fast import FAST_EMITTERS
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.ops import EMITTERS
@@ -57,20 +59,30 @@ class Network:
     layers: tuple[LayerFunction, ...]
 
 
-def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar") -> Network:
+class Optimize(StrEnum):
+    """What kernels are chosen for."""
+
+    SIZE = "size"  # least flash and RAM
+    SPEED = "speed"  # fewest instructions on a core with the DSP extension
+
+
+def write_network(
+    graph: Graph, name: str = "har_model", origin: str = "edgehar", optimize: Optimize = Optimize.SIZE
+) -> Network:
     """Return the C99 sources of a quantized graph.
 
     Args:
         graph: int8 activations and weights, int32 biases.
         name: of the files, and what every public C name begins with.
         origin: what the network was made from, for the first comment.
+        optimize: what kernels are chosen for; the outputs are the same.
 
     Raises:
         UnsupportedOpError: an op has no emitter, or activations are not int8; names it and the node.
         ExportError: sums do not fit into int32.
     """
     every = layers(graph)
-    kernels = {layer.node.output: _kernel(layer) for layer in every if not is_view(graph, layer.node)}
+    kernels = {layer.node.output: _kernel(layer, optimize) for layer in every if not is_view(graph, layer.node)}
     plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None})
     arena_bytes = max(plan.arena_bytes, 8)
     arrays = [data for kernel in kernels.values() for data in kernel.constants.values()]
@@ -109,7 +121,7 @@ def write_network(graph: Graph, name: str = "har_model", origin: str = "edgehar"
     )
 
 
-def _kernel(layer: Layer) -> Kernel:
+def _kernel(layer: Layer, optimize: Optimize) -> Kernel:
     emitter = EMITTERS.get(layer.node.op)
     if emitter is None:
         raise no_emitter("c", layer.node, EMITTERS)
@@ -120,7 +132,8 @@ def _kernel(layer: Layer) -> Kernel:
                 f"target 'c': node {layer.node.name!r} ({layer.node.op}) works on {value.dtype} activations "
                 f"({value.name!r}), expected int8; choose the recipe static_wi8_ai8"
             )
-    return emitter(layer)
+    fast = FAST_EMITTERS.get(layer.node.op) if optimize is Optimize.SPEED else None
+    return (fast(layer) if fast is not None else None) or emitter(layer)
 
 
 def _function(layer: Layer, kernel: Kernel) -> str:
@@ -131,6 +144,7 @@ def _function(layer: Layer, kernel: Kernel) -> str:
     sources = [value for value in layer.inputs if value.data is None]
     title = f"{layer.node.name}: {layer.node.op}, {of_shape(sources)} to {of_shape(layer.outputs[:1])}"
     return f"""{constants}
+{kernel.functions}
 /* {comment(title)} */
 HAR_LAYER static void {layer.prefix}({", ".join(parameters)})
 {{

@@ -1,0 +1,23 @@
+"""Kernels for speed: pairs of int16 at once (``har_dsp.h``), assembly inside on cores with the DSP extension.
+
+Each takes a layer and returns its kernel, or None where the layer's shape or numbers do not fit it; the plain kernel of
+``targets.c.ops`` is then used. To add one: its file, its line in ``FAST_EMITTERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from firmware_export.targets.c.fast.conv1d import fast_conv1d
+from firmware_export.targets.c.fast.dense import fast_dense
+from firmware_export.targets.c.fast.depthwise_conv1d import fast_depthwise_conv1d
+from firmware_export.targets.c.fast.pools import fast_average_pool1d, fast_max_pool1d
+from firmware_export.targets.c.layer import Kernel, Layer
+
+FAST_EMITTERS: Mapping[str, Callable[[Layer], Kernel | None]] = {
+    "average_pool1d": fast_average_pool1d,
+    "conv1d": fast_conv1d,
+    "dense": fast_dense,
+    "depthwise_conv1d": fast_depthwise_conv1d,
+    "max_pool1d": fast_max_pool1d,
+}

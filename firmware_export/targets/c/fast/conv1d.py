@@ -1,0 +1,92 @@
+"""``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at three positions a turn.
+
+A stretch is as many positions as fit into ``STRETCH_BYTES``; the last one may overlap the one before it. A position of
+an undilated kernel sees consecutive numbers, so nothing is gathered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firmware_export.ops.conv1d import Conv1d
+from firmware_export.ops.op import int8_limits
+from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.two_channels import TwoChannels
+from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
+
+STRETCH_BYTES = 2048
+SLACK = 4  # int16 behind the last row: products are counted in fours
+BODY = """
+for (int s = 0; s < @stretches@; s++) {
+    const int t = s < @stretches@ - 1 ? @positions@ * s : @last@;
+    const int32_t *stream = @p@_stream;
+    @widen@
+    for (int o = 0; o < @pairs@; o++) {
+        @p@_two(stream, wide, y + @outputs@ * t + 2 * o, @groups@);
+        stream += @words@;
+    }
+    @odd@
+}
+"""
+
+
+def fast_conv1d(layer: Layer) -> Kernel | None:
+    """One stream of biases, weights and factors a pair of channels; None for dilated, grouped or tiny convolutions."""
+    attrs, x = layer.attrs(Conv1d), layer.inputs[0]
+    output = layer.outputs[0]
+    steps, outputs = output.shape[1:]
+    channels = x.shape[2]
+    gap = (attrs.stride * channels) % 2
+    stride = attrs.stride * (channels + gap)
+    if attrs.groups > 1 or (attrs.dilation > 1 and attrs.kernel > 1) or outputs < 2 or steps < 3:
+        return None
+    data = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap)))
+    numbers = doubled(layer, data.reshape(outputs, -1))
+    if numbers is None:
+        return None
+    stream = two_channel_stream(numbers)
+    limits = int8_limits(attrs.activation, output.quantization)
+    two = TwoChannels((stream.shape[1] - 8) // 4, stride, outputs, *limits)
+    if not two.fits:
+        return None
+    positions = _positions(steps, attrs, channels + gap)
+    rows = (positions - 1) * attrs.stride + attrs.kernel
+    if gap or attrs.padding != (0, 0):
+        widen = (
+            f"har_widen_rows(x, wide, {attrs.stride} * t - {attrs.padding[0]}, {rows}, {x.shape[1]}, {channels}, "
+            f"{gap}, {x.quantization.zero_point});"
+        )
+    else:
+        widen = f"har_widen(x + {attrs.stride * channels} * t, wide, {rows * channels});"
+    groups = positions // 3
+    last = f"{layer.prefix}_two(stream, wide, y + {outputs} * t + {outputs - 2}, {groups});"
+    body = code(
+        BODY,
+        widen=widen,
+        odd=last if outputs % 2 else "",
+        p=layer.prefix,
+        stretches=-(-steps // positions),
+        positions=positions,
+        last=steps - positions,
+        pairs=outputs // 2,
+        outputs=outputs,
+        groups=groups,
+        words=stream.shape[1],
+    )
+    return Kernel(
+        body,
+        constants={"stream": stream},
+        scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
+        headers=("har_dsp.h",),
+        functions=two.function(f"{layer.prefix}_two"),
+    )
+
+
+def _positions(steps: int, attrs: Conv1d, channels: int) -> int:
+    """Return how many positions a stretch has: a multiple of three, few computed twice, then the most that fit."""
+    fitting = [
+        count
+        for count in range(3, steps + 1, 3)
+        if 2 * channels * ((count - 1) * attrs.stride + attrs.kernel) <= STRETCH_BYTES
+    ]
+    return min(fitting or [3], key=lambda count: (-(-steps // count) * count, -count))

@@ -1,0 +1,105 @@
+"""Kernels for speed: bit for bit the numpy reference, as assembly on an emulated core and as portable C on this one.
+
+Many one-op graphs are one network with an input and an output each, so that they are built once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from c_cases import STRICT, compile_networks, compilers, run_network
+from export_cases import Case, conv, depthwise, int8_graph
+from test_export_ops import int8_inputs, run_reference
+
+from device_sim.emulator import CORES, profile_network
+from firmware_export.graph import Graph, assemble
+from firmware_export.ops.average_pool1d import AveragePool1d
+from firmware_export.ops.dense import Dense
+from firmware_export.ops.max_pool1d import MaxPool1d
+from firmware_export.ops.op import FusedActivation
+from firmware_export.targets.c import Optimize, write_network
+from firmware_export.targets.c.fast import FAST_EMITTERS
+from firmware_export.targets.c.layer import layers
+
+ACTIVATIONS = tuple(FusedActivation)
+
+
+def random_cases(count: int, seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+
+    def draw(low: int, high: int) -> int:
+        return int(rng.integers(low, high + 1))
+
+    cases = []
+    for index in range(count):
+        kernel, stride = draw(1, 19), draw(1, 4)
+        steps, channels = kernel + draw(0, 40), draw(1, 14)
+        activation = ACTIVATIONS[draw(0, len(ACTIVATIONS) - 1)]
+        padding = (draw(0, 3), draw(0, 3)) if index % 3 == 0 else (0, 0)
+        window = {"kernel": kernel, "stride": stride, "padding": padding, "activation": activation}
+        match index % 6:
+            case 0:
+                cases.append(depthwise((1, steps, channels), **window))
+            case 1:
+                inputs = 4 * channels + 1
+                cases.append(Case("dense", Dense(activation), ((1, inputs), (draw(2, 30), inputs))))
+            case 2:
+                cases.append(Case("max_pool1d", MaxPool1d(max(2, kernel), stride), ((1, steps + 2, channels),)))
+            case 3:
+                cases.append(Case("average_pool1d", AveragePool1d(steps, stride), ((1, steps, 4 * channels),)))
+            case _:
+                cases.append(conv((1, steps + 4, channels), draw(1, 11), **window))
+    return cases
+
+
+def side_by_side(graphs: list[Graph]) -> Graph:
+    """One graph of many that have nothing to do with each other."""
+    values, nodes, inputs, outputs = [], [], [], []
+    for index, graph in enumerate(graphs):
+
+        def renamed(name: str, index: int = index) -> str:
+            return f"g{index}_{name}"
+
+        values += [replace(value, name=renamed(name)) for name, value in graph.values.items()]
+        nodes += [
+            replace(
+                node,
+                name=renamed(node.name),
+                inputs=tuple(map(renamed, node.inputs)),
+                outputs=tuple(map(renamed, node.outputs)),
+            )
+            for node in graph.nodes
+        ]
+        inputs += map(renamed, graph.inputs)
+        outputs += map(renamed, graph.outputs)
+    return assemble(inputs, outputs, nodes, values)
+
+
+@pytest.fixture(scope="module")
+def graphs() -> list[Graph]:
+    return [int8_graph(case, seed) for seed, case in enumerate(random_cases(48, 0))]
+
+
+def test_most_cases_have_a_fast_kernel(graphs: list[Graph]) -> None:
+    taken = [FAST_EMITTERS[graph.nodes[0].op](layers(graph)[0]) is not None for graph in graphs]
+    assert sum(taken) > 32
+    assert {graph.nodes[0].op for graph, fast in zip(graphs, taken, strict=True) if fast} == set(FAST_EMITTERS)
+
+
+def test_portable_c_is_exact(graphs: list[Graph]) -> None:
+    library = compile_networks(graphs, compilers()["cc"], optimize=Optimize.SPEED)
+    for index, graph in enumerate(graphs):
+        inputs = int8_inputs(graph, index)
+        (found,) = run_network(library, index, graph, inputs, Optimize.SPEED)
+        assert np.array_equal(found, run_reference(graph, inputs)), graph.nodes[0]
+
+
+def test_the_emulated_core_is_exact(graphs: list[Graph]) -> None:
+    network = write_network(side_by_side(graphs), optimize=Optimize.SPEED)
+    inputs = [x[:2] for index, graph in enumerate(graphs) for x in int8_inputs(graph, index)]
+    profile = profile_network(network, inputs, CORES["cortex_m4f"], optimise=("-O1", *STRICT))
+    for index, graph in enumerate(graphs):
+        expected = run_reference(graph, [x[:2] for x in int8_inputs(graph, index)])
+        assert np.array_equal(profile.outputs[index].ravel(), expected.ravel()), graph.nodes[0]
