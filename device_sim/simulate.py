@@ -20,6 +20,7 @@ from device_sim.clock import Clock, RealTimeClock, SimulatedClock
 from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
+from device_sim.engines.protocol import ModelledEngine
 from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Telemetry
@@ -65,8 +66,12 @@ def simulate(
     engine = open_engine(engine_name, bundle)
     if clock is None:
         clock = RealTimeClock(manifest.rate_hz) if realtime else SimulatedClock()
-    telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, clock.deadline_stage)
-    device = Device(bundle, engine, telemetry)
+    if isinstance(engine, ModelledEngine):
+        telemetry = engine.telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz)
+        device = Device(bundle, engine)
+    else:
+        telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, clock.deadline_stage)
+        device = Device(bundle, engine, telemetry)
     total = sum(len(r.samples) for r in fitted)
     run = _Run(bundle, device, telemetry, fitted, baseline, clock)
     begin = time.perf_counter()
@@ -161,6 +166,7 @@ def _head_trace(run: _Run, index: int, source: Recording, batches: list[Decision
 
 def _summary(run: _Run) -> dict[str, Any]:
     manifest, engine = run.bundle.manifest, run.device.engine
+    modelled = isinstance(engine, ModelledEngine)
     seconds = run.samples / manifest.rate_hz
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
@@ -180,8 +186,8 @@ def _summary(run: _Run) -> dict[str, Any]:
         "events": _events(run.traces, seconds),
         "latency_us": run.telemetry.summary_us(),
         "latency_histogram_us": run.telemetry.histograms_us(),
-        "latency_kind": "measured",
-        "latency_timed_every": run.clock.timed_every,
+        "latency_kind": "modelled" if modelled else "measured",
+        "latency_timed_every": 1 if modelled else run.clock.timed_every,
         "clock": run.clock.name,
         "deadline_misses": run.telemetry.deadline_misses,
         "deadline_misses_hop": run.telemetry.deadline_misses_hop,

@@ -36,7 +36,7 @@ class Machine:
     def __init__(self, image: Image, core: Core, regions: Mapping[str, str] | None = None) -> None:
         self.image, self.core = image, core
         named = dict(regions or {})
-        self.regions = (OTHER, *dict.fromkeys(named.values()))
+        self.regions = tuple(dict.fromkeys((OTHER, *named.values())))
         base, code = image.code
         owner = _owners(image, named, self.regions)
         self.counter = BlockCounter(base, len(code) // 2, owner, len(self.regions))

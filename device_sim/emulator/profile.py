@@ -124,6 +124,10 @@ class NetworkMachine:
         network: what to build.
         core: where to run it.
         compiler, optimise: see :func:`device_sim.emulator.toolchain.build_image`.
+
+    Attributes:
+        machine: the core.
+        meter: of what it has run.
     """
 
     def __init__(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from edgehar.c_pipeline import TensorOfC
 from edgehar.errors import EngineError
 
 NAME = "har_model"
+PIPELINE = "har.c"  # what is around the network
+EXAMPLE = "example_main.c"
 OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -25,13 +30,30 @@ class CLayer:
 
 @dataclass(frozen=True)
 class CNetwork:
-    """A network in C. See :class:`device_sim.emulator.profile.NetworkSources`."""
+    """A network in C. See :class:`device_sim.emulator.profile.NetworkSources`.
+
+    Attributes:
+        files: contents by name, those of the network alone.
+        name: what every public C name begins with.
+        inputs, outputs: shapes and what their int8 means.
+        layers: in running order.
+    """
 
     files: Mapping[str, bytes]
     name: str
-    input_bytes: tuple[int, ...]
-    output_bytes: tuple[int, ...]
+    inputs: tuple[TensorOfC, ...]
+    outputs: tuple[TensorOfC, ...]
     layers: tuple[CLayer, ...]
+
+    @property
+    def input_bytes(self) -> tuple[int, ...]:
+        """Of each input."""
+        return tuple(math.prod(tensor.shape) for tensor in self.inputs)
+
+    @property
+    def output_bytes(self) -> tuple[int, ...]:
+        """Of each output."""
+        return tuple(math.prod(tensor.shape) for tensor in self.outputs)
 
 
 def read_sources(files: Mapping[str, bytes]) -> CNetwork:
@@ -44,19 +66,27 @@ def read_sources(files: Mapping[str, bytes]) -> CNetwork:
         EngineError: the header is missing, or does not say what it should.
     """
     header = files.get(f"{NAME}.h", b"").decode("utf-8", "replace")
-    run = re.search(rf"void {NAME}_run\({NAME}_arena \*arena, ([^)]*)\);", header)
-    layers = re.search(rf'^#define {NAME.upper()}_LAYERS "([^"]*)"', header, re.MULTILINE)
     try:
-        if run is None or layers is None:
-            raise ValueError("no declaration of the network or no list of its layers")
-        parameters = [re.fullmatch(r"(const )?int8_t \w+\[(\d+)\]", p.strip()) for p in run[1].split(",")]
-        inputs = tuple(int(p[2]) for p in parameters if p and p[1])
-        outputs = tuple(int(p[2]) for p in parameters if p and not p[1])
-        text = OCTAL.sub(lambda code: chr(int(code[1], 8)), layers[1])
-        found = tuple(CLayer(str(f), str(name), str(op), int(macs)) for f, name, op, macs in json.loads(text))
+        inputs, outputs = (
+            tuple(TensorOfC(tuple(s), float(a), int(z)) for s, a, z in t) for t in _json(header, "FACTS")
+        )
+        layers = tuple(CLayer(str(f), str(name), str(op), int(n)) for f, name, op, n in _json(header, "LAYERS"))
     except (ValueError, TypeError) as error:
         raise EngineError(
             f"{NAME}.h does not describe its network ({error}); export the model again with this edgehar"
         ) from None
-    names = (".c", ".h")
-    return CNetwork({n: d for n, d in files.items() if n.endswith(names)}, NAME, inputs, outputs, found)
+    own = {name: data for name, data in library_sources(files).items() if name != PIPELINE}
+    return CNetwork(own, NAME, inputs, outputs, layers)
+
+
+def library_sources(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the sources and headers of ``firmware/`` without the example program, by name."""
+    return {name: data for name, data in files.items() if name.endswith((".c", ".h")) and name != EXAMPLE}
+
+
+def _json(header: str, macro: str) -> Any:
+    """What stands in a macro as JSON in a C string."""
+    found = re.search(rf'^#define {NAME.upper()}_{macro} "([^"]*)"', header, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"no {NAME.upper()}_{macro}")
+    return json.loads(OCTAL.sub(lambda code: chr(int(code[1], 8)), found[1]))

@@ -1,12 +1,15 @@
-"""``profile.json``: what a network costs on a board. Schema: ``device_sim/schemas/profile.schema.json``."""
+"""``profile.json``: what a network, and the firmware around it, cost on a board.
+
+Schema: ``device_sim/schemas/profile.schema.json``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from device_sim.emulator.boards import CR2032_MAH, Board, budget
+from device_sim.emulator.firmware import FirmwareProfile
 from device_sim.emulator.profile import Profile
 from device_sim.emulator.timing import TIMINGS
 
@@ -16,7 +19,7 @@ SCHEMA_VERSION = 1
 def profile_summary(
     profile: Profile, board: Board, *, name: str, model_sha256: str, bit_exact: bool, hop_s: float | None
 ) -> dict[str, Any]:
-    """Return ``profile.json`` as plain data.
+    """Return what a network costs as plain data.
 
     Args:
         profile: of the board's core.
@@ -52,7 +55,7 @@ def profile_summary(
         "flash_bytes": profile.flash_bytes,
         "ram_bytes": profile.ram_bytes,
         "stack_bytes": profile.stack_bytes,
-        "fits": fits(profile, board),
+        "fits": _fits(board, profile.flash_bytes, profile.ram_bytes + profile.stack_bytes),
         "macs": profile.macs,
         "windows": profile.windows,
         "bit_exact": bit_exact,
@@ -60,11 +63,35 @@ def profile_summary(
     }
 
 
-def fits(profile: Profile, board: Board) -> bool:
-    """Return whether flash and RAM, stack included, are enough."""
-    return profile.flash_bytes <= board.flash_bytes and profile.ram_bytes + profile.stack_bytes <= board.ram_bytes
+def pipeline_summary(profile: FirmwareProfile, board: Board, *, bit_exact: bool, hop_s: float | None) -> dict[str, Any]:
+    """Return what a whole firmware costs as plain data: ``pipeline`` of ``profile.json``.
+
+    Args:
+        profile: of the board's core.
+        board: gives clock, memory and current.
+        bit_exact: whether the logits of every decision were the expected ones.
+        hop_s: time between two decisions; None where nobody knows it.
+    """
+    cycles = sum(stage.cycles for stage in profile.stages)
+    cost = budget(board, cycles, hop_s)
+    return {
+        "decisions": profile.decisions,
+        "instructions": sum(stage.instructions for stage in profile.stages),
+        "cycles": cycles,
+        "latency_ms": cost.latency_ms,
+        "push_ms": board.latency_ms(profile.push_cycles),
+        "deciding_push_ms": board.latency_ms(profile.deciding_push_cycles),
+        "energy_uj": cost.energy_uj,
+        "duty_cycle": cost.duty_cycle,
+        "cr2032_days": cost.cr2032_days,
+        "flash_bytes": profile.flash_bytes,
+        "ram_bytes": profile.ram_bytes,
+        "stack_bytes": profile.stack_bytes,
+        "fits": _fits(board, profile.flash_bytes, profile.ram_bytes + profile.stack_bytes),
+        "bit_exact": bit_exact,
+        "stages": [asdict(stage) for stage in profile.stages],
+    }
 
 
-def over(limits: Mapping[str, float | None], found: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """Return what exceeds its limit: found and allowed by name. A limit of None allows everything."""
-    return {name: (found[name], limit) for name, limit in limits.items() if limit is not None and found[name] > limit}
+def _fits(board: Board, flash_bytes: int, ram_bytes: int) -> bool:
+    return flash_bytes <= board.flash_bytes and ram_bytes <= board.ram_bytes

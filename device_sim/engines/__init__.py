@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from device_sim.engines.c_native import open_c_native
+from device_sim.engines.cortex_m import open_cortex_m
 from device_sim.engines.litert import open_litert, open_litert_ref
 from device_sim.engines.onnxruntime import open_onnxruntime
 from device_sim.engines.protocol import Engine
@@ -81,6 +82,9 @@ ENGINES: dict[str, EngineEntry] = {
         open_onnxruntime, "ONNX Runtime, CPU", "onnx", "onnxruntime", "export", 3, _INT8_OR_FLOAT, _INT8_OR_FLOAT
     ),
     "c_native": EngineEntry(open_c_native, "C99 firmware, compiled here", "c", "", "firmware", 0),
+    "cortex_m": EngineEntry(
+        open_cortex_m, "C99 firmware, emulated Cortex-M4F, time modelled", "c", "unicorn", "firmware", 0
+    ),
 }
 DEFAULT_ENGINE = "litert"
 

@@ -27,7 +27,7 @@ class CNativeEngine:
             self._pipeline = CPipeline(files, compiler)
         except EngineError as error:
             raise EngineError(f"engine c_native: {MODEL} cannot be used: {error}; export the model again") from None
-        facts = [[_facts(tensor) for tensor in part] for part in (self._pipeline.inputs, self._pipeline.outputs)]
+        facts = [[tensor_facts(tensor) for tensor in part] for part in (self._pipeline.inputs, self._pipeline.outputs)]
         check_model("c_native", bundle.manifest, *facts)
         self._model_bytes = bundle.manifest.files[MODEL].bytes
 
@@ -47,7 +47,8 @@ class CNativeEngine:
         }
 
 
-def _facts(tensor: TensorOfC) -> TensorFacts:
+def tensor_facts(tensor: TensorOfC) -> TensorFacts:
+    """Return what the C sources say of an input or output."""
     return TensorFacts(tensor.shape, "int8", (float(np.float32(tensor.scale)), tensor.zero_point))
 
 

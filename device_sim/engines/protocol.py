@@ -8,11 +8,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device_sim.telemetry import Telemetry
 from edgehar.bundle import Manifest
 from edgehar.errors import EngineError
 from edgehar.signal import QuantParams
@@ -46,6 +47,17 @@ class Engine(Protocol):
     def memory_bytes(self) -> dict[str, int]:
         """Return what the interpreter tells of its memory, each figure under a name that says what it counts."""
         ...
+
+
+@runtime_checkable
+class ModelledEngine(Engine, Protocol):
+    """An engine whose time on this computer means nothing: it knows how long a board takes, and says so itself.
+
+    Attributes:
+        telemetry: gets the modelled time of every stage with each window; None: nobody asks.
+    """
+
+    telemetry: Telemetry | None
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,37 @@
-"""A model that the user names, as C sources with windows to run: what ``profile`` and ``check`` have in common."""
+"""A model that the user names, as C sources with what they have to compute: for ``profile`` and ``check``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from device_sim.emulator import NetworkSources, Profile
+    from device_sim.emulator import NetworkSources
     from device_sim.emulator.boards import Board
-    from edgehar.bundle import Bundle
+    from edgehar.bundle import Bundle, Head
     from firmware_export.graph import Graph
 
 DEFAULT_WINDOWS = 8
 MODEL = "model_i8.onnx"
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """The firmware around a network.
+
+    Attributes:
+        files: of ``firmware/``, contents by name.
+        heads: of the manifest.
+        samples: ``[T, C]`` float32 raw samples that end with the network's last window.
+    """
+
+    files: Mapping[str, bytes]
+    heads: Sequence[Head]
+    samples: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +45,7 @@ class Network:
         windows: ``[N, ...]`` int8 of each input.
         expected: ``[N, K]`` int8 of each output.
         hop_s: time between two decisions; None where nobody knows it.
+        pipeline: around it; None where there is none in C.
     """
 
     name: str
@@ -38,6 +54,7 @@ class Network:
     windows: tuple[NDArray[np.int8], ...]
     expected: tuple[NDArray[np.int8], ...]
     hop_s: float | None
+    pipeline: Pipeline | None
 
     def is_exact(self, outputs: Sequence[NDArray[np.int8]]) -> bool:
         """Return whether outputs are the expected ones, bit for bit."""
@@ -46,23 +63,26 @@ class Network:
         )
 
 
-def network_of_bundle(bundle: Bundle, windows: int, optimize: str = "speed") -> Network:
+def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None) -> Network:
     """Return a bundle's network with windows of its golden stream.
 
     Args:
         bundle: with an int8 model.
         windows: how many.
-        optimize: ``speed`` or ``size``, what kernels are chosen for.
+        optimize: ``speed`` or ``size``, what kernels are chosen for in C sources that are made anew; None takes the
+            bundle's own, and makes some for speed where it has none.
 
     Raises:
         UsageError: ``windows`` is not positive, or the bundle's recipe is not int8.
         BundleError: the bundle has no golden stream or no model.
         UnsupportedOpError: an operator has no form in C.
     """
+    from device_sim.emulator.sources import read_sources
     from device_sim.sources import golden_arrays, stream_of
-    from edgehar.errors import UsageError
+    from edgehar.c_pipeline import FOLDER, firmware_files
+    from edgehar.errors import UnsupportedOpError, UsageError
     from edgehar.precision import Precision
-    from firmware_export.targets.c import Optimize, write_network
+    from firmware_export.targets.c import Optimize, write_firmware, write_network
 
     if windows < 1:
         raise UsageError(f"--windows {windows}: expected at least 1")
@@ -74,13 +94,26 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str = "speed") -> 
         )
     inputs = tuple(stream_of(arrays, "windows", i)[:windows] for i in range(len(manifest.inputs)))
     outputs = tuple(stream_of(arrays, "outputs", i)[:windows] for i in range(len(manifest.heads)))
+    files: Mapping[str, bytes] | None
+    if optimize is None and any(name.startswith(FOLDER) for name in manifest.files):
+        files = firmware_files(bundle)
+        sources: NetworkSources = read_sources(files)
+    else:
+        integers, kernels = _integers(bundle, inputs), Optimize(optimize or "speed")
+        sources = write_network(integers, origin=manifest.name, optimize=kernels)
+        try:
+            files = write_firmware(manifest, integers, manifest.name, kernels).files
+        except UnsupportedOpError:  # the network has a form in C, what is around it has none
+            files = None
+    count = manifest.window + (len(inputs[0]) - 1) * manifest.hop
     return Network(
         manifest.name,
         manifest.files[MODEL].sha256,
-        write_network(_integers(bundle, inputs), origin=manifest.name, optimize=Optimize(optimize)),
+        sources,
         inputs,
         outputs,
         manifest.hop / manifest.rate_hz,
+        None if files is None else Pipeline(files, manifest.heads, arrays["stream_samples"][:count]),
     )
 
 
@@ -93,8 +126,31 @@ def _integers(bundle: Bundle, windows: Sequence[NDArray[np.int8]]) -> Graph:
     return convert(bundle.read(MODEL), reals).integers
 
 
-def profile_on(network: Network, board: Board, compiler: str, optimise: Sequence[str] = ()) -> Profile:
-    """Run the windows on a board's core. Raises as :func:`device_sim.emulator.profile_network`."""
-    from device_sim.emulator import profile_network
+def cost_on(network: Network, board: Board, compiler: str, optimise: Sequence[str] = ()) -> dict[str, Any]:
+    """Run network and pipeline on a board's core; return ``profile.json`` as plain data.
 
-    return profile_network(network.sources, network.windows, board.processor, compiler, optimise)
+    Raises:
+        UsageError, MissingExtraError: no compiler or emulator.
+        EngineError: the compiler refuses the sources, or they fault.
+    """
+    from device_sim.emulator import profile_network
+    from device_sim.emulator.firmware import EmulatedFirmware
+    from device_sim.emulator.summary import pipeline_summary, profile_summary
+
+    core = board.processor
+    profile = profile_network(network.sources, network.windows, core, compiler, optimise)
+    summary = profile_summary(
+        profile,
+        board,
+        name=network.name,
+        model_sha256=network.sha256,
+        bit_exact=network.is_exact(profile.outputs),
+        hop_s=network.hop_s,
+    )
+    if network.pipeline is None:
+        return {**summary, "pipeline": None}
+    firmware = EmulatedFirmware(network.pipeline.files, network.pipeline.heads, core, compiler, optimise)
+    decisions = firmware.replay(network.pipeline.samples).decisions
+    logits = [decisions[f"head_{index}"]["logits"] for index in range(len(network.pipeline.heads))]
+    whole = pipeline_summary(firmware.profile(), board, bit_exact=network.is_exact(logits), hop_s=network.hop_s)
+    return {**summary, "pipeline": whole}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import pytest
 from device_fixtures import altered
 
 from device_sim.emulator.boards import BOARDS, CR2032_MAH, CR2032_V, budget
+from device_sim.emulator.cores import CORES
+from device_sim.emulator.timing import TIMINGS
 from edgehar.bundle import Bundle, dump_npz
 from edgehar.cli import main
 from edgehar.cli.check import LIMITS
@@ -49,6 +52,22 @@ def test_time_and_energy_follow_from_cycles_and_board(summary):
     seconds = joules / (summary["energy_uj"] / 1e6) * summary["hop_s"]
     assert summary["cr2032_days"] == pytest.approx(seconds / 86400)
     assert budget(board, 1000, None).cr2032_days is None
+
+
+def test_stages_of_the_whole_firmware(summary):
+    whole = summary["pipeline"]
+    stages = {stage["name"]: stage for stage in whole["stages"]}
+    assert set(stages) == {"front_end", "network", "decision", "other"}
+    assert whole["bit_exact"] is True
+    assert whole["decisions"] == summary["windows"]
+    assert sum(stage["cycles"] for stage in stages.values()) == whole["cycles"]
+    assert abs(stages["network"]["cycles"] / summary["cycles"] - 1) < 0.01
+    samples = 64  # of a hop
+    assert 100 * samples < stages["front_end"]["cycles"] < 20_000 * samples
+    assert whole["push_ms"] < whole["deciding_push_ms"] < whole["latency_ms"]
+    busy = whole["deciding_push_ms"] + (samples - 1) * whole["push_ms"]
+    assert whole["latency_ms"] == pytest.approx(busy, rel=0.01)
+    assert whole["flash_bytes"] > summary["flash_bytes"]
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -136,3 +155,16 @@ def test_check_of_a_bundle_without_accuracy(tmp_path, capsys):
     bundle = altered(Bundle.open(SMALLEST), tmp_path, provenance={"data": {}})
     assert main(["check", str(bundle.path), "--max-accuracy-drop", "1"]) == 1
     assert "it does not state both accuracies" in capsys.readouterr().err
+
+
+def test_the_docs_list_every_board_and_core():
+    page = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text("utf-8")
+    for board in BOARDS.values():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{board.name}`")]
+        assert board.processor.label in row
+        for figure in (f"{board.clock_hz / 1e6:g}", f"{board.current.active_ma:g} × {board.current.supply_v:g}"):
+            assert f"| {figure} |" in row
+        assert ("not verified" in row) == (not board.current.verified)
+    for name, core in CORES.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {core.label} ")]
+        assert ("published:" in row) == TIMINGS[name].published

@@ -7,6 +7,13 @@
 @feature_headers@
 #include "har_signal.h"
 
+/* A stage stays a function of its own: a profiler tells stages apart, and the network's stack does not add to theirs. */
+#ifdef __GNUC__
+#define HAR_STAGE __attribute__((noinline))
+#else
+#define HAR_STAGE
+#endif
+
 #define HAR_MAGIC UINT32_C(@magic@) /* of this model: a context of another one is not taken for its own */
 
 typedef char har_context_bytes_are_right[sizeof(har_context) <= HAR_CONTEXT_BYTES ? 1 : -1];
@@ -14,7 +21,7 @@ typedef char har_context_bytes_are_right[sizeof(har_context) <= HAR_CONTEXT_BYTE
 @tables@
 
 /* Replace values that are not numbers, and let the others saturate. */
-static void har_repair(har_context *ctx, const float *sample, float *raw)
+HAR_STAGE static void har_repair(har_context *ctx, const float *sample, float *raw)
 {
     int replaced = 0;
     for (int i = 0; i < HAR_CHANNELS; i++) {
@@ -31,13 +38,13 @@ static void har_repair(har_context *ctx, const float *sample, float *raw)
 /* Raw channels to columns:
 @column_names@
  */
-static void har_front_end(har_context *ctx, const float *raw, float *column)
+HAR_STAGE static void har_front_end(har_context *ctx, const float *raw, float *column)
 {
     @front_end@
 }
 
 /* Put the sample's columns into the window of each input; whether the windows are complete. */
-static int har_collect(har_context *ctx, const float *column)
+HAR_STAGE static int har_collect(har_context *ctx, const float *column)
 {
     @windows@
     ctx->rows++;
@@ -47,13 +54,13 @@ static int har_collect(har_context *ctx, const float *column)
 @features@
 
 /* Run the network over the complete windows. */
-static void har_infer(har_context *ctx)
+HAR_STAGE static void har_infer(har_context *ctx)
 {
     @infer@
 }
 
 /* From logits to answers: @smoothing@. */
-static void har_decide(har_context *ctx)
+HAR_STAGE static void har_decide(har_context *ctx)
 {
     har_decision *decision = &ctx->decision;
     @decide@
@@ -61,7 +68,7 @@ static void har_decide(har_context *ctx)
 }
 
 /* Announce an activity after @debounce@. */
-static void har_announce(har_context *ctx, har_event *event)
+HAR_STAGE static void har_announce(har_context *ctx, har_event *event)
 {
     const har_@first@ *answer = &ctx->decision.@first@;
     const int16_t label = answer->label;

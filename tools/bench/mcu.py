@@ -1,0 +1,181 @@
+"""Emulated microcontrollers in figures: the zoo on every board, and what others publish beside what we model.
+
+    pip install 'edgehar[all]'
+    python tools/bench/mcu.py [--models FOLDER] [--json FILE] [--markdown FILE]
+
+Three tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
+modelled on NUCLEO-L4R5ZI, beside published measurements of that network on that board. Three int8 models
+(``A_i8.tflite``, ``B``, ``C`` with ``_io.npz``; ``--models`` or EDGEHAR_BENCH_MODELS, not in the repository) on
+Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_sim.emulator import CORES, profile_network
+from device_sim.emulator.boards import BOARDS
+from edgehar.bundle import Bundle, zoo_names
+from edgehar.cli.networks import cost_on, network_of_bundle
+from edgehar.files import write_json
+from firmware_export.graph import Graph, Node, Quantization, Value, assemble
+from firmware_export.ops.average_pool2d import AveragePool2d
+from firmware_export.ops.conv2d import Conv2d
+from firmware_export.ops.dense import Dense
+from firmware_export.ops.depthwise_conv2d import DepthwiseConv2d
+from firmware_export.ops.op import FusedActivation
+from firmware_export.ops.reshape import Reshape
+from firmware_export.reference import run
+from firmware_export.targets.c import write_network
+
+RELU = FusedActivation.RELU
+# MLPerf Tiny results, keyword spotting on NUCLEO-L4R5ZI (Cortex-M4 at 120 MHz), inferences a second
+PUBLISHED_KWS = {"microTVM": 6.9, "X-CUBE-AI 7.3, 8.0": 13.6, "Plumerai": 20.9, "X-CUBE-AI 9, 10.2": 23.0}
+# TFLite Micro with CMSIS-NN, gcc -O3, on an emulated Cortex-M4F, counted the same way: instructions, modelled cycles
+# (there with two cycles for MLA, of which these kernels have few), flash with the model, arena and other RAM, stack
+TFLM_CMSIS_NN = {
+    "A": (383_251, 487_976, 57_000, 3_756, 796),
+    "B": (913_194, 1_151_762, 88_000, 9_316, 868),
+    "C": (8_124_062, 9_863_857, 108_900, 20_528, 796),
+}
+
+
+def zoo() -> list[dict[str, Any]]:
+    rows = []
+    for name in zoo_names():
+        network = network_of_bundle(Bundle.open(f"zoo:{name}"), 8)
+        for board in BOARDS.values():
+            cost = cost_on(network, board, "zig")
+            cost.pop("layers")
+            rows.append({"bundle": f"zoo:{name}", **cost})
+    return rows
+
+
+def kws_graph() -> Graph:
+    """MLPerf Tiny's DS-CNN: 49 x 10 features, a 10 x 4 convolution, four separable ones of 64 channels, 12 words."""
+    rng = np.random.default_rng(0)
+    act = Quantization((2.0**-4,), -128)
+    values = [Value("x", (1, 49, 10, 1), "int8", Quantization((2.0**-3,), 3))]
+    nodes: list[Node] = []
+
+    def layer(op: str, attrs: Any, weight: tuple[int, ...], out: tuple[int, ...], axis: int = 0) -> None:
+        name, x = f"n{len(nodes)}", values[0].name if not nodes else nodes[-1].output
+        products = int(np.prod(weight)) // weight[axis]
+        data = rng.integers(-127, 128, weight).astype(np.int8)
+        scales = tuple(float(np.float32(0.02 / np.sqrt(products))) for _ in range(weight[axis]))
+        of_input = values[0].quantization.scale if not nodes else act.scale
+        bias = Quantization(tuple(s * of_input for s in scales), 0, 0)
+        values.append(Value(f"{name}_w", weight, "int8", Quantization(scales, 0, axis), data))
+        values.append(Value(f"{name}_b", (weight[axis],), "int32", bias, np.zeros(weight[axis], np.int32)))
+        values.append(Value(f"{name}_y", (1, *out), "int8", act))
+        nodes.append(Node(op, name, (x, f"{name}_w", f"{name}_b"), (f"{name}_y",), attrs))
+
+    def plain(op: str, attrs: Any, out: tuple[int, ...]) -> None:
+        name = f"n{len(nodes)}"
+        values.append(Value(f"{name}_y", (1, *out), "int8", act))
+        nodes.append(Node(op, name, (nodes[-1].output,), (f"{name}_y",), attrs))
+
+    first = Conv2d(RELU, (10, 4), (2, 2), padding=((4, 5), (1, 1)))
+    layer("conv2d", first, (64, 10, 4, 1), (25, 5, 64))
+    for _ in range(4):
+        layer("depthwise_conv2d", DepthwiseConv2d(RELU, (3, 3), padding=((1, 1), (1, 1))), (3, 3, 64), (25, 5, 64), 2)
+        layer("conv2d", Conv2d(RELU), (64, 1, 1, 64), (25, 5, 64))
+    plain("average_pool2d", AveragePool2d((25, 5), (25, 5)), (1, 1, 64))
+    plain("reshape", Reshape((1, 64)), (64,))
+    layer("dense", Dense(), (12, 64), (12,))
+    return assemble(["x"], [nodes[-1].output], nodes, values)
+
+
+def kws() -> dict[str, Any]:
+    graph = kws_graph()
+    windows = np.random.default_rng(1).integers(-128, 128, (2, 49, 10, 1)).astype(np.int8)
+    board = BOARDS["nucleo_l4r5zi"]
+    profile = profile_network(write_network(graph), windows, CORES[board.core])
+    return {
+        "macs": profile.macs,
+        "instructions": profile.instructions,
+        "cycles": profile.cycles,
+        "inferences_per_s": 1000 / board.latency_ms(profile.cycles),
+        "published_inferences_per_s": PUBLISHED_KWS,
+        "bit_exact": bool(np.array_equal(profile.outputs[0], run(graph, windows)[0])),
+    }
+
+
+def models(folder: Path) -> list[dict[str, Any]]:
+    from firmware_export.tflite_reader import read_tflite
+
+    rows = []
+    for name, theirs in TFLM_CMSIS_NN.items():
+        io = np.load(folder / f"{name}_io.npz")
+        graph = read_tflite((folder / f"{name}_i8.tflite").read_bytes())
+        windows, expected = io["x_int8"][:, 0], io["y_int8_reference"][:, 0]
+        profile = profile_network(write_network(graph), windows, CORES["cortex_m4f"])
+        keys = ("instructions", "cycles", "flash_bytes", "ram_bytes", "stack_bytes")
+        rows.append(
+            {
+                "model": name,
+                "macs": profile.macs,
+                **{key: getattr(profile, key) for key in keys},
+                "bit_exact": bool(np.array_equal(profile.outputs[0], expected)),
+                "tflm_cmsis_nn": dict(zip(keys, theirs, strict=True)),
+                "layers": [vars(layer) for layer in profile.layers],
+            }
+        )
+    return rows
+
+
+def markdown(found: dict[str, Any]) -> str:
+    lines = [
+        "| bundle | board | network ms | front end ms | latency ms | µJ | duty cycle | flash B | RAM B | stack B |"
+    ]
+    lines += ["|---|---|---|---|---|---|---|---|---|---|"]
+    for row in found["zoo"]:
+        whole = row["pipeline"]
+        share = {stage["name"]: stage["cycles"] / whole["cycles"] for stage in whole["stages"]}
+        milliseconds = [whole["latency_ms"] * share["network"], whole["latency_ms"] * share["front_end"]]
+        mark = "" if row["current"]["verified"] else " (?)"
+        times = " | ".join(f"{value:.2f}" for value in [*milliseconds, whole["deciding_push_ms"]])
+        lines.append(
+            f"| `{row['bundle']}` | `{row['board']}` | {times} | {whole['energy_uj']:.0f}{mark} | "
+            f"{whole['duty_cycle']:.2%} | {whole['flash_bytes']:,} | {whole['ram_bytes']:,} | {whole['stack_bytes']} |"
+        )
+    words = found["kws"]
+    lines += ["", "| keyword spotting on NUCLEO-L4R5ZI | inferences/s | cycles/MAC |", "|---|---|---|"]
+    speeds = {"edgehar, modelled": words["inferences_per_s"], **words["published_inferences_per_s"]}
+    for name, speed in sorted(speeds.items(), key=lambda item: item[1]):
+        lines.append(f"| {name} | {speed:.1f} | {120e6 / speed / words['macs']:.2f} |")
+    if found["models"]:
+        lines += ["", "| model | | instructions | per MAC | modelled cycles | flash B | RAM B | stack B | bit exact |"]
+        lines += ["|---|---|---|---|---|---|---|---|---|"]
+    for row in found["models"]:
+        for who, figures, exact in (
+            ("edgehar", row, row["bit_exact"]),
+            ("TFLM + CMSIS-NN", row["tflm_cmsis_nn"], True),
+        ):
+            lines.append(
+                f"| {row['model']}, {row['macs']:,} MAC | {who} | {figures['instructions']:,} | "
+                f"{figures['instructions'] / row['macs']:.2f} | {figures['cycles']:,} | {figures['flash_bytes']:,} | "
+                f"{figures['ram_bytes']:,} | {figures['stack_bytes']} | {'yes' if exact else 'NO'} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, default=os.environ.get("EDGEHAR_BENCH_MODELS"), metavar="FOLDER")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    found = {"zoo": zoo(), "kws": kws(), "models": models(Path(args.models)) if args.models else []}
+    print(markdown(found))
+    if args.json:
+        write_json(args.json, found)
+    if args.markdown:
+        args.markdown.write_text(markdown(found), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
