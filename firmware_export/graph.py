@@ -241,3 +241,14 @@ def assemble(inputs: Iterable[str], outputs: Iterable[str], nodes: Iterable[Node
     graph = Graph(inputs, outputs, nodes, {value.name: value for value in values if value.name in used})
     graph.validate()
     return graph
+
+
+def renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """Return the graph with other names of values, inputs apart: a file's own for what a reader called otherwise."""
+    new = {name: name for name in graph.values} | {old: new for old, new in names.items() if old not in graph.inputs}
+    nodes = [
+        replace(node, inputs=tuple(new[i] for i in node.inputs), outputs=tuple(new[o] for o in node.outputs))
+        for node in graph.nodes
+    ]
+    values = [replace(value, name=new[value.name]) for value in graph.values.values()]
+    return assemble(graph.inputs, [new[name] for name in graph.outputs], nodes, values)

@@ -52,6 +52,17 @@ def quantize(graph: Graph) -> Graph:
     return assemble(graph.inputs, graph.outputs, nodes, values.values())
 
 
+def uncalibrated(graph: Graph) -> list[str]:
+    """Return the activations that neither calibration nor the file nor their op gives a scale."""
+    names = []
+    for value in graph.activations:
+        producer = graph.producer(value.name)
+        own = producer is not None and isinstance(op_of(producer).output_scale, QuantParams)
+        if value.range is None and value.fixed is None and not own:
+            names.append(value.name)
+    return names
+
+
 def _activation(graph: Graph, value: Value) -> Value:
     producer = graph.producer(value.name)
     if producer is not None and value.name != producer.output and value.range is not None:

@@ -1,4 +1,4 @@
-"""``edgehar export``: run folder in, verified bundle out."""
+"""``edgehar export``: run folder in, verified bundle out; or a model file of somebody else's in, device files out."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ if TYPE_CHECKING:
 
     from edgehar.training.run_folder import TrainedRun
     from firmware_export.bundle_export import Exported, ExportPlan
+    from firmware_export.foreign import Imported
 
 CALIBRATION_WINDOWS = 1024
+REPORT = "report.json"  # of a folder that --from made
 PACKAGES = ("torch", "onnx", "onnx-ir", "numpy")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser("export", help="quantize, convert and verify a trained run", description=__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `edgehar train`")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="bundle folder, NAME.edgehar")
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN", help="run folder of `edgehar train`")
+    parser.add_argument(
+        "--from", type=Path, dest="foreign", metavar="MODEL", help="a .tflite or .onnx of any origin instead of a run"
+    )
+    parser.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="windows for a float model of --from: .npz, .npy or .csv"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BUNDLE", help="bundle folder, NAME.edgehar; a plain one with --from"
+    )
     parser.add_argument(
         "--target", default="tflite,onnx", help="formats, comma separated: tflite, onnx, c (default: tflite,onnx)"
     )
@@ -156,13 +166,20 @@ def run(args: argparse.Namespace) -> int:
     """Export and print the evidence."""
     from rich.console import Console
 
+    from edgehar.errors import UsageError
     from edgehar.files import write_json
     from edgehar.training.run_folder import open_run
     from firmware_export.bundle_export import export_bundle
     from firmware_export.targets.c import Optimize
 
-    err = Console(stderr=True)
     targets = [t for t in args.target.split(",") if t]
+    if (args.run is None) == (args.foreign is None):
+        raise UsageError("name either a run folder or, with --from, a .tflite or .onnx file")
+    if args.foreign is not None:
+        return run_foreign(args, targets)
+    if args.calibration is not None:
+        raise UsageError("--calibration belongs to --from: a run is calibrated on its own training windows")
+    err = Console(stderr=True)
     with err.status("reading the run", spinner="line") if sys.stderr.isatty() else _Silent() as status:
         trained = open_run(args.run)
         name = args.out.name.removesuffix(".edgehar")
@@ -175,6 +192,58 @@ def run(args: argparse.Namespace) -> int:
         evidence = exported.bundle.manifest.provenance["verification"]
         write_json(args.json, {"verification": evidence, "timings_s": dict(exported.timings_s)})
     return 0
+
+
+def run_foreign(args: argparse.Namespace, targets: Sequence[str]) -> int:
+    """Convert somebody else's file, write the folder and print the evidence."""
+    from rich.console import Console
+
+    from edgehar.errors import UsageError
+    from edgehar.files import atomic_directory, write_json
+    from firmware_export.calibration_file import read_windows
+    from firmware_export.foreign import import_model, read_model
+
+    if args.slim:
+        raise UsageError("--slim belongs to a run: a folder of --from has no float files to leave out")
+    if args.out.exists() and not (args.out / REPORT).is_file() and (args.out.is_file() or any(args.out.iterdir())):
+        raise UsageError(f"{args.out} exists and no export of ours made it; name a folder that is not there yet")
+    try:
+        data = args.foreign.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{args.foreign}: cannot be read ({error.strerror})") from None
+    model = read_model(args.foreign.name, data)
+    windows = read_windows(args.calibration, model.graph) if args.calibration else None
+    imported = import_model(model, windows, targets, args.recipe)
+    with atomic_directory(args.out) as folder:
+        for path, content in imported.files.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(content)
+        write_json(folder / REPORT, imported.report)
+    Console().print(foreign_table(imported, str(args.out)))
+    if args.json:
+        write_json(args.json, imported.report)
+    return 0
+
+
+def foreign_table(imported: Imported, out: str) -> Table:
+    """Return the engines on our files and on the stranger's own, and the sizes."""
+    from rich.table import Table
+
+    report = imported.report
+    verification, source = report["verification"], report["source"]
+    table = Table(title=f"{out}: {source['file']}, integers {source['integers']}")
+    for column in ("engine", "file", "windows", "largest LSB", "equal outputs"):
+        table.add_column(column, justify="left" if column in ("engine", "file") else "right")
+    rows = [("ours", row) for row in verification["engines"]]
+    rows += [(source["file"], row) for row in verification["source"]["engines"]]
+    for file, row in rows:
+        figures = [f"{row['max_lsb']:g}", f"{100 * row['exact']:.2f} %"] if row["windows"] else [row["reason"], ""]
+        table.add_row(row["engine"], file, f"{row['windows']:,}", *figures)
+    sizes = ", ".join(f"{name} {size:,} B" for name, size in report["files"].items())
+    table.caption = f"{report['parameters']:,} parameters, {report['macs']:,} MACs; {sizes}"
+    if verification.get("c", {"compiler": ""})["compiler"] is None:
+        table.caption += "; no C compiler here, so the C was not run"
+    return table
 
 
 class _Silent:

@@ -8,12 +8,11 @@ To read one more operator: a function in a file here, a line in ``READERS``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
-from firmware_export.graph import Graph, Shape, Value, assemble
+from firmware_export.graph import Graph, Shape, Value, assemble, renamed
 from firmware_export.onnx_reader import (
     arithmetic,
     attention,
@@ -100,18 +99,7 @@ def read_onnx(data: bytes) -> Graph:
             raise ExportError(f"ONNX input {value.name!r} is {value.dtype} and no DequantizeLinear says of which scale")
     outputs = [(_output(reading, value), name_of(value)) for value in model.graph.outputs]
     graph = assemble([name_of(v) for v in inputs], [o for o, _ in outputs], reading.nodes, reading.values.values())
-    return _renamed(graph, {ours: file for ours, file in outputs if file not in reading.values})
-
-
-def _renamed(graph: Graph, names: Mapping[str, str]) -> Graph:
-    """Return the graph with other names of values: a QDQ file computes its outputs under the names before rounding."""
-    new = {name: name for name in graph.values} | {old: new for old, new in names.items() if old not in graph.inputs}
-    nodes = [
-        replace(node, inputs=tuple(new[i] for i in node.inputs), outputs=tuple(new[o] for o in node.outputs))
-        for node in graph.nodes
-    ]
-    values = [replace(value, name=new[value.name]) for value in graph.values.values()]
-    return assemble(graph.inputs, [new[name] for name in graph.outputs], nodes, values)
+    return renamed(graph, {ours: file for ours, file in outputs if file not in reading.values})
 
 
 def _load(data: bytes) -> ir.Model:

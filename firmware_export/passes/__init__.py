@@ -1,6 +1,7 @@
 """Rewrites of the graph, one a file: ``(Graph) -> Graph``, the same function of the input before and after.
 
-``PASSES`` run in this order on the float graph as read; ``RANGE_PASSES`` on the calibrated one. A pass that merges
+``PASSES`` run in this order on the float graph as read; ``RANGE_PASSES`` on the calibrated one; ``LAYOUT_PASSES`` on
+the graph of an int8 file, whose integers they leave as they are. A pass that merges
 two nodes keeps the output name of the later one, so graph outputs keep their names.
 """
 
@@ -17,11 +18,13 @@ from firmware_export.passes.relu_before_max_pool import relu_before_max_pool
 from firmware_export.passes.remove_identity import remove_identity
 from firmware_export.passes.same_scale_groups import same_scale_groups
 from firmware_export.passes.scale_into_readers import scale_into_readers
+from firmware_export.passes.transpose_into_dense import transpose_into_dense
 
 Pass = Callable[[Graph], Graph]
 
 PASSES: Mapping[str, Pass] = {
     "remove_identity": remove_identity,
+    "transpose_into_dense": transpose_into_dense,
     "crop_padding": crop_padding,
     "scale_into_readers": scale_into_readers,
     "fold_batch_norm": fold_batch_norm,
@@ -31,6 +34,10 @@ PASSES: Mapping[str, Pass] = {
 RANGE_PASSES: Mapping[str, Pass] = {
     "mean_of_own_scale": mean_of_own_scale,
     "same_scale_groups": same_scale_groups,
+}
+LAYOUT_PASSES: Mapping[str, Pass] = {
+    "remove_identity": remove_identity,
+    "transpose_into_dense": transpose_into_dense,
 }
 
 
