@@ -35,6 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="all",
         help="whom to fold: everybody, or the official training people alone, which may decide between models",
     )
+    parser.add_argument(
+        "--teachers", type=Path, metavar="DIR", help="learn also from the runs there that hold out the same people"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folders; finished ones are kept")
     parser.add_argument(
         "--jobs",
@@ -88,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.errors import UsageError
     from edgehar.files import write_json
     from edgehar.training.config import load_config
-    from edgehar.training.crossval import cross_validate, plan_folds, plan_official
+    from edgehar.training.crossval import cross_validate, plan_folds, plan_official, taught_by
 
     if args.jobs < 1:
         raise UsageError(f"--jobs is {args.jobs}, expected 1 or more")
@@ -98,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
         planned = plan_official(config, recordings, args.seeds)
     else:
         planned = plan_folds(config, recordings, args.seeds, args.folds, with_test_people=args.people == "all")
+    if args.teachers:
+        planned = taught_by(planned, args.teachers)
     done = 0
 
     def on_done(trained: TrainedRun) -> None:

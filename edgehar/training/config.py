@@ -61,6 +61,21 @@ class HeadConfig:
 
 
 @dataclass(frozen=True)
+class TeacherConfig:
+    """Finished runs whose mean logits the network learns from, beside the truth (distillation)."""
+
+    runs: tuple[str, ...] = ()  # run folders, of the same data set and split; () = no teacher
+    weight: float = 0.5  # share of the loss; the truth's is the rest
+    temperature: float = 2.0  # by which both logits are divided: higher shows more of the unlikely classes
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise ConfigError(f"teacher.weight is {self.weight}, expected more than 0 and at most 1")
+        if not 0.1 <= self.temperature <= 100:
+            raise ConfigError(f"teacher.temperature is {self.temperature}, expected 0.1 to 100")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run. Every field has a default; unknown keys in a file fail."""
 
@@ -82,9 +97,13 @@ class TrainConfig:
     warmup: float = 0.05  # share of the steps
     label_smoothing: float = 0.1
     mixup: float = 0.2  # a of Beta(a, a), the share in which two windows are mixed; 0 = never
-    average_decay: float = 0.995  # of the exponential moving average of the weights, which is what is kept
+    average: str = (
+        "ema"  # of the weights, which is what is kept; or "tail": mean of the last quarter, at one rate (SWA)
+    )
+    average_decay: float = 0.995  # of "ema"; 0 keeps the last weights
     early_stop_patience: int = 0  # epochs without a better validation macro-F1; 0 = never stop early
     augmentation: Augmentation = Augmentation()
+    teacher: TeacherConfig = TeacherConfig()
     precision: str = "float32"  # or "bf16": mixed precision, for a GPU; slower on a CPU (docs/results/training.md)
     compile: bool = False  # torch.compile of the training step's network: half a minute first, then faster steps
 
@@ -103,6 +122,8 @@ class TrainConfig:
             raise ConfigError(f"labels are {list(self.labels)}, expected at least two different ones")
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision is {self.precision!r}, expected {' or '.join(PRECISIONS)}")
+        if self.average not in ("ema", "tail"):
+            raise ConfigError(f"average is {self.average!r}, expected ema or tail")
         self._check_heads()
         self._check_inputs()
         if self.early_stop_patience and not self.validation_subjects:

@@ -84,6 +84,26 @@ def plan_official(config: TrainConfig, recordings: Sequence[Recording], seeds: S
     return tuple(PlannedRun(f"seed{c.seed}", c, make_split(c, recordings)) for c in configs)
 
 
+def taught_by(planned: Sequence[PlannedRun], folder: Path) -> tuple[PlannedRun, ...]:
+    """Return the runs with those of ``folder`` as teachers that hold the same people out, whatever their seed.
+
+    Raises:
+        UsageError: nobody there holds out the people of one of the runs.
+    """
+    teachers = [open_run(each.parent) for each in sorted(folder.glob("*/run.json"))]
+    taught = []
+    for each in planned:
+        same = tuple(str(run.path) for run in teachers if run.split.test_subjects == each.split.test_subjects)
+        if not same:
+            people = ", ".join(each.split.test_subjects)
+            raise UsageError(
+                f"{folder}: none of its {len(teachers)} finished runs holds out {people}, as {each.name} does"
+            )
+        teacher = dataclasses.replace(each.config.teacher, runs=same)
+        taught.append(dataclasses.replace(each, config=dataclasses.replace(each.config, teacher=teacher)))
+    return tuple(taught)
+
+
 def finished(planned: PlannedRun, out: Path) -> bool:
     """Say whether ``out`` holds this run already.
 
@@ -223,7 +243,10 @@ def summarize(planned: Sequence[PlannedRun], out: Path, recordings: Sequence[Rec
     ]
     return {
         "schema_version": SCHEMA_VERSION,
-        "config": planned[0].config.to_dict() | {"seed": None},
+        "config": {
+            name: value for name, value in planned[0].config.to_dict().items() if name not in ("seed", "teacher")
+        },
+        "teacher": _teacher_of(planned),
         "seeds": list(by_seed),
         "parameters": run.record["parameters"],
         "accuracy": _mean_and_sd(accuracies),
@@ -237,6 +260,17 @@ def summarize(planned: Sequence[PlannedRun], out: Path, recordings: Sequence[Rec
             }
             for person in sort_subjects(of_people)
         },
+    }
+
+
+def _teacher_of(planned: Sequence[PlannedRun]) -> dict[str, Any] | None:
+    first = planned[0].config.teacher
+    if not first.runs:
+        return None
+    return {
+        "runs": {each.name: list(each.config.teacher.runs) for each in planned},
+        "weight": first.weight,
+        "temperature": first.temperature,
     }
 
 

@@ -45,6 +45,7 @@ from edgehar.training.history import History
 from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
 from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, build_network, open_run, write_run
+from edgehar.training.teacher import open_teacher
 from edgehar.training.windows import TrainingBatches, scored_windows
 
 RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
@@ -180,7 +181,7 @@ def train(
         progress: show Lightning's progress bar.
 
     Raises:
-        UsageError: ``out`` holds another run, or there is nothing to resume.
+        UsageError: ``out`` holds another run, there is nothing to resume, or a teacher does not fit.
         DataError: the data set is missing or does not fit the config.
         KeyboardInterrupt: stopped by the user; the last epoch's checkpoint is there to resume from.
     """
@@ -194,18 +195,22 @@ def train(
     inputs = fit_inputs(config, front_end, training)
     network = build_network(config, inputs)
     validation = _validation_windows(recordings, split, front_end, inputs, config)
+    teacher = open_teacher(config, split, front_end, inputs)
     write_json(out / CONFIG_FILE, config.to_dict())
     rows: list[dict[str, float]] = []
     if model_entry(config.model).grow is None:
         batches = TrainingBatches(training, front_end, inputs, config, best_device())
         module = HarModule(network, config, len(batches) * config.epochs)
         module.answer_weights = batches.answer_weights()
+        module.teacher = teacher
         history, pace = _fit(module, batches, validation, out, config, resume=resume, progress=progress)
         network, rows = module.averaged.module.cpu().eval(), history.rows
         seen = len(batches) * config.batch_size
         per_second = pace.per_second(seen)
         draw_curves(rows, f"{config.model} on {config.dataset}, seed {config.seed}", out / "learning_curves.png")
     else:
+        if teacher is not None:
+            raise ConfigError(f"model {config.model!r} is grown, not trained by gradients: it takes no teacher")
         began = time.monotonic()
         seen = _grow(network, training, front_end, inputs, config)
         per_second = round(seen / (time.monotonic() - began), 1)

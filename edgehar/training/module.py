@@ -14,11 +14,12 @@ from edgehar.heads import UNKNOWN
 from edgehar.models.heads import outputs_of, trained_outputs
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import weighted_loss
-from edgehar.training.schedule import moving_average, warmup_cosine
+from edgehar.training.schedule import AVERAGES, TAIL_BEGINS, warmup_cosine
+from edgehar.training.teacher import Teacher, distillation_loss
 
 
 class HarModule(pl.LightningModule):
-    """The heads' weighted loss, AdamW, warm-up + cosine, exponential moving average of the weights.
+    """The heads' weighted loss, a teacher's where there is one, AdamW, warm-up + cosine, an average of the weights.
 
     The curves' accuracy and macro-F1 are those of the first head.
     """
@@ -27,13 +28,15 @@ class HarModule(pl.LightningModule):
         super().__init__()
         self.network = network
         # Batch norm's statistics are averaged with the weights they belong to.
-        self.averaged = AveragedModel(network, multi_avg_fn=moving_average(config.average_decay), use_buffers=True)
+        average = AVERAGES[config.average](config.average_decay, round(TAIL_BEGINS * total_steps))
+        self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
         if config.compile:
             network.compile()
         self.config = config
         self.total_steps = total_steps
         self.tasks = config.tasks
         self.answer_weights: Sequence[Tensor | None] = ()  # of each head's answers in its loss
+        self.teacher: Teacher | None = None
         classes = len(self.tasks[0].labels)
         self._train_sums = torch.zeros(3)
         self.validation_accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=UNKNOWN)
@@ -45,6 +48,11 @@ class HarModule(pl.LightningModule):
         counts = [None if each is None else each.to(truth.device) for each in self.answer_weights]
         return weighted_loss(self.tasks, config.weights, outputs, truth, config.label_smoothing, answer_weights=counts)
 
+    def on_fit_start(self) -> None:
+        """Send the teacher to where the batches are."""
+        if self.teacher is not None:
+            self.teacher.to(self.device)
+
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so a resumed run draws what the uninterrupted one drew; start the epoch's sums."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
@@ -53,7 +61,7 @@ class HarModule(pl.LightningModule):
     def training_step(self, batch: Sequence[Tensor], index: int) -> Tensor:
         """Return the loss of ``(each input [B, ...], truth [B, W])``, mixed in pairs.
 
-        Of a late fusion it is the vote's loss and its voters' together.
+        Of a late fusion it is the vote's loss and its voters' together. A teacher sees the mixed windows too.
         Source: Zhang et al., mixup: Beyond Empirical Risk Minimization, 2018.
         """
         *inputs, truth = batch
@@ -64,6 +72,11 @@ class HarModule(pl.LightningModule):
             inputs = [share * x + (1 - share) * x[partner] for x in inputs]
         every = trained_outputs(self.network, *inputs)
         losses = [share * self.loss(one, truth) + (1 - share) * self.loss(one, truth[partner]) for one in every]
+        if self.teacher is not None:
+            settings, taught = self.config.teacher, self.teacher.logits(inputs)
+            for i, (logits,) in enumerate(every):
+                distilled = distillation_loss(logits, taught, settings.temperature)
+                losses[i] = (1 - settings.weight) * losses[i] + settings.weight * distilled
         loss = torch.stack(losses).sum()
         logits = every[0][0].detach()
         self._keep_score(loss.detach(), logits, (truth if share >= 0.5 else truth[partner])[:, 0], index)
@@ -102,6 +115,7 @@ class HarModule(pl.LightningModule):
             weight_decay=config.weight_decay,
             foreach=True,  # on a CPU the bits of the plain loop, a third faster; fused gives others
         )
-        factor = warmup_cosine(self.total_steps, config.warmup)
+        hold = TAIL_BEGINS if config.average == "tail" else 1.0
+        factor = warmup_cosine(self.total_steps, config.warmup, hold)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
