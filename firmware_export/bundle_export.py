@@ -53,7 +53,8 @@ class ExportPlan:
 
     Attributes:
         name: of the bundle.
-        onnx: the float network, ``[1, window, C]`` of each input to logits ``[1, K]``, one output a head.
+        onnx: the float network, ``[1, window, C]`` of each input to logits ``[1, K]``, one output a head; of the other
+            converter a ``.tflite``.
         front_end: fitted.
         inputs: which front-end columns each input gets, in the order of the inputs.
         window, hop: in samples.
@@ -195,7 +196,7 @@ def _check(plan: ExportPlan, out: Path) -> None:
 def _origin(plan: ExportPlan) -> str:
     """What the first lines of generated files say: how to make the network again, and which one it was."""
     command = f"{plan.provenance['command']}; edgehar export RUN --target c --recipe {plan.recipe}"
-    return f"{plan.name}, made by: {command}. SHA-256 of the float ONNX: {sha256_bytes(plan.onnx)}"
+    return f"{plan.name}, made by: {command}. SHA-256 of the float model: {sha256_bytes(plan.onnx)}"
 
 
 def _with_engine(provenance: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from firmware_export.recipes import recipe_named
 from firmware_export.reference import Windows, run
 from firmware_export.targets import TARGETS
 from firmware_export.targets.target import Sources
+from firmware_export.tflite_reader import is_tflite, read_tflite
 from firmware_export.verify import Candidate, VerificationReport, verify
 from firmware_export.verify_real import RealVerification, verify_real
 from firmware_export.wide import quantize_wide
@@ -122,16 +123,22 @@ class Converted:
         return tuple(_format(self.graph, name) for name in self.graph.outputs)
 
 
+def read_model(model: bytes) -> Graph:
+    """Return the graph of an ``.onnx`` or ``.tflite`` file, whichever it is. Raises as the two readers do."""
+    return read_tflite(model) if is_tflite(model) else read_onnx(model)
+
+
 def convert(
-    onnx: bytes,
+    model: bytes,
     calibration: Windows,
     recipe: str = "static_wi8_ai8",
     metadata: Mapping[str, bytes] | None = None,
 ) -> Converted:
-    """Return the device files of a float ONNX model.
+    """Return the device files of a float model.
 
     Args:
-        onnx: the file; inputs ``[1, T, C]`` (or a stranger's ``[1, C, T]``) or ``[1, K]``, one or more outputs.
+        model: an ``.onnx`` file, or a ``.tflite`` of the other converter; inputs ``[1, T, C]`` (or a stranger's
+            ``[1, C, T]``) or ``[1, K]``, one or more outputs.
         calibration: ``[N, T, C]`` training windows of each input as the network sees them; a few hundred are enough.
         recipe: a name of ``RECIPES``.
         metadata: named bytes to carry inside the ``.tflite`` files.
@@ -144,7 +151,7 @@ def convert(
     chosen = recipe_named(recipe)
     timings: dict[str, float] = {}
     with _timed(timings, "read"):
-        graph = read_onnx(onnx)
+        graph = read_model(model)
     with _timed(timings, "passes"):
         float_graph = run_passes(graph, PASSES)
     quantized: Graph | None = None
@@ -157,7 +164,9 @@ def convert(
             calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
             quantized = QUANTIZERS[chosen.precision](calibrated)
-    sources = Sources(onnx, chosen.precision, float_graph, quantized, hybrid, metadata or {})
+    sources = Sources(
+        None if is_tflite(model) else model, chosen.precision, float_graph, quantized, hybrid, metadata or {}
+    )
     files: dict[str, bytes] = {}
     for name, target in TARGETS.items():
         with _timed(timings, f"write_{name}"):

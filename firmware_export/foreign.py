@@ -20,18 +20,18 @@ from edgehar.files import sha256_bytes
 from edgehar.precision import Precision
 from firmware_export.affine import to_integers, to_real
 from firmware_export.calibration import RangeRule, calibrate
-from firmware_export.foreign_source import float_agreement, is_tflite, source_reports
+from firmware_export.convert import read_model
+from firmware_export.foreign_source import float_agreement, source_reports
 from firmware_export.graph import Graph, Value
-from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.passes import LAYOUT_PASSES, PASSES, RANGE_PASSES, run_passes
 from firmware_export.quantize import quantize, uncalibrated
 from firmware_export.recipes import recipe_named
 from firmware_export.reference import run
-from firmware_export.targets.c import write_network
+from firmware_export.targets.c import Optimize, write_network
 from firmware_export.targets.onnx import write_qdq
 from firmware_export.targets.tflite import write_tflite
-from firmware_export.tflite_reader import read_tflite
+from firmware_export.tflite_reader import is_tflite
 from firmware_export.verify import ENGINES, Bound, Candidate, bounds_of, compare, takes, verified_every
 from firmware_export.verify_c import run_c
 
@@ -68,19 +68,26 @@ class Imported:
     report: Mapping[str, Any]
 
 
-def read_model(name: str, data: bytes) -> Foreign:
-    """Return what a ``.tflite`` or ``.onnx`` file holds, whichever it is. Raises as the two readers do."""
-    return Foreign(name, data, read_tflite(data) if is_tflite(data) else read_onnx(data))
+def read_foreign(name: str, data: bytes) -> Foreign:
+    """Return what a ``.tflite`` or ``.onnx`` file holds. Raises as the two readers do."""
+    return Foreign(name, data, read_model(data))
 
 
-def import_model(model: Foreign, windows: Windows | None, targets: Sequence[str], recipe: str) -> Imported:
+def import_model(
+    model: Foreign,
+    windows: Windows | None,
+    targets: Sequence[str],
+    recipe: str,
+    optimize: Optimize = Optimize.SPEED,
+) -> Imported:
     """Return the device files of a stranger's model, verified.
 
     Args:
-        model: from :func:`read_model`.
+        model: from :func:`read_foreign`.
         windows: ``[N, ...]`` of each input, real, or integers of an int8 input; None where there are none.
         targets: of ``TARGETS``.
         recipe: with int8 activations; only says how ranges are chosen where the file has none.
+        optimize: what the C kernels are chosen for.
 
     Raises:
         UsageError: a target or recipe is not known, or windows are needed and missing.
@@ -103,7 +110,7 @@ def import_model(model: Foreign, windows: Windows | None, targets: Sequence[str]
     else:
         raise ExportError(f"{model.name} has {graph.input_dtype} activations, expected float32 or int8")
     fed = _verification_windows(integers, windows)
-    files, verification = _written_and_verified(model, integers, fed, targets)
+    files, verification = _written_and_verified(model, integers, fed, targets, optimize)
     verification["source"] = _against_source(model.data, integers, float_graph, fed, windows)
     return Imported(files, integers, _report(model, integers, files, verification))
 
@@ -145,7 +152,7 @@ def _verification_windows(integers: Graph, given: Windows | None) -> Windows:
 
 
 def _written_and_verified(
-    model: Foreign, integers: Graph, windows: Windows, targets: Sequence[str]
+    model: Foreign, integers: Graph, windows: Windows, targets: Sequence[str], optimize: Optimize
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Write every target asked for; run all engines on what is written, and the C where a compiler is there.
 
@@ -175,7 +182,7 @@ def _written_and_verified(
     verification: dict[str, Any] = {"windows": len(windows[0]), "random_windows": RANDOM_WINDOWS}
     if "c" in targets:
         origin = f"edgehar, from {model.name}, SHA-256 {sha256_bytes(model.data)}"
-        network = write_network(integers, C_NAME, origin)
+        network = write_network(integers, C_NAME, origin, optimize)
         files |= {f"c/{path}": content for path, content in network.files.items()}
         verification["c"] = {"arena_bytes": network.arena_bytes, "weight_bytes": network.weight_bytes, "compiler": None}
         compiler = find_compiler()

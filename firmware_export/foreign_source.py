@@ -12,7 +12,7 @@ from edgehar.errors import VerificationError
 from firmware_export.affine import to_real
 from firmware_export.graph import Graph, Value
 from firmware_export.reference import run
-from firmware_export.tflite_reader.file import IDENTIFIER, FileTensor, open_file
+from firmware_export.tflite_reader.file import FileTensor, is_tflite, open_file
 from firmware_export.verify import Candidate, run_litert_default, run_litert_reference, run_tflm
 
 UNSIGNED_OFFSET = 128
@@ -22,11 +22,6 @@ FLOAT_TOLERANCE = 1e-3  # of the largest output: float32 sums in another order, 
 ONE_ROUNDING = "LiteRT rounds FULLY_CONNECTED once, TFLite Micro and we twice: docs/decisions/0003"
 
 Windows = tuple[NDArray[Any], ...]
-
-
-def is_tflite(data: bytes) -> bool:
-    """Return whether a file says that it is a ``.tflite``."""
-    return data[4:8] == IDENTIFIER
 
 
 def source_reports(data: bytes, integers: Graph, windows: Windows, *, keeps_integers: bool) -> list[dict[str, Any]]:

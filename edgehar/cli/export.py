@@ -45,11 +45,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default="speed",
         help="the C kernels: fewest instructions with int16 weights, or least flash and RAM (default: speed)",
     )
+    parser.add_argument(
+        "--converter",
+        choices=("onnx", "litert"),
+        default="onnx",
+        help="how torch becomes a graph: PyTorch's ONNX exporter, or litert-torch for layers it cannot place "
+        "(default: onnx)",
+    )
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
 
 
-def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], recipe: str, slim: bool) -> ExportPlan:
+def plan_from_run(
+    trained: TrainedRun, name: str, *, targets: Sequence[str], recipe: str, slim: bool, converter: str = "onnx"
+) -> ExportPlan:
     """Gather what an export needs: ONNX, calibration windows, held-out recordings with their baseline."""
     import importlib.metadata
 
@@ -62,6 +71,7 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
     from edgehar.training.baseline import baseline_files, compute_baseline
     from edgehar.training.windows import scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
+    from firmware_export.to_litert import export_litert
     from firmware_export.to_onnx import INPUT, OUTPUT, export_onnx
 
     config, front_end = trained.config, trained.front_end
@@ -76,7 +86,11 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
     examples = [torch.zeros(1, *each.shape(config.window)) for each in trained.inputs]
     return ExportPlan(
         name=name,
-        onnx=export_onnx(trained.network, examples, outputs, inputs),
+        onnx=(
+            export_litert(trained.network, examples)
+            if converter == "litert"
+            else export_onnx(trained.network, examples, outputs, inputs)
+        ),
         front_end=front_end,
         inputs=trained.inputs,
         window=config.window,
@@ -93,6 +107,7 @@ def plan_from_run(trained: TrainedRun, name: str, *, targets: Sequence[str], rec
             "data": {"dataset": config.dataset, **record["data"], **record["split"]},
             "packages": {**record["packages"], **{n: importlib.metadata.version(n) for n in PACKAGES}},
             "training_device": record["training_device"],
+            "converter": converter,
         },
         licence={"data": record["data"]["licence"], "model": "Apache-2.0"},
         recipe=recipe,
@@ -183,8 +198,10 @@ def run(args: argparse.Namespace) -> int:
     with err.status("reading the run", spinner="line") if sys.stderr.isatty() else _Silent() as status:
         trained = open_run(args.run)
         name = args.out.name.removesuffix(".edgehar")
-        status.update("torch to ONNX")
-        plan = plan_from_run(trained, name, targets=targets, recipe=args.recipe, slim=args.slim)
+        status.update(f"torch to a graph by way of {args.converter}")
+        plan = plan_from_run(
+            trained, name, targets=targets, recipe=args.recipe, slim=args.slim, converter=args.converter
+        )
         plan = replace(plan, optimize=Optimize(args.optimize))
         exported = export_bundle(plan, args.out, status.update)
     Console().print(export_table(exported))
@@ -201,19 +218,22 @@ def run_foreign(args: argparse.Namespace, targets: Sequence[str]) -> int:
     from edgehar.errors import UsageError
     from edgehar.files import atomic_directory, write_json
     from firmware_export.calibration_file import read_windows
-    from firmware_export.foreign import import_model, read_model
+    from firmware_export.foreign import import_model, read_foreign
+    from firmware_export.targets.c import Optimize
 
     if args.slim:
         raise UsageError("--slim belongs to a run: a folder of --from has no float files to leave out")
+    if args.converter != "onnx":
+        raise UsageError("--converter belongs to a run: a file of --from is converted already")
     if args.out.exists() and not (args.out / REPORT).is_file() and (args.out.is_file() or any(args.out.iterdir())):
         raise UsageError(f"{args.out} exists and no export of ours made it; name a folder that is not there yet")
     try:
         data = args.foreign.read_bytes()
     except OSError as error:
         raise UsageError(f"{args.foreign}: cannot be read ({error.strerror})") from None
-    model = read_model(args.foreign.name, data)
+    model = read_foreign(args.foreign.name, data)
     windows = read_windows(args.calibration, model.graph) if args.calibration else None
-    imported = import_model(model, windows, targets, args.recipe)
+    imported = import_model(model, windows, targets, args.recipe, Optimize(args.optimize))
     with atomic_directory(args.out) as folder:
         for path, content in imported.files.items():
             (folder / path).parent.mkdir(exist_ok=True)

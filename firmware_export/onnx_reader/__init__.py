@@ -67,6 +67,9 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
 }
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+OTHER_DOOR = (
+    "try the other converter (edgehar export RUN --converter litert, or litert-torch to a .tflite and export --from it)"
+)
 _CHANNELS_FIRST = {2: ROWS, 3: CHANNELS_FIRST, 4: IMAGE}  # by rank
 _INPUT_TYPES = (ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8)
 _WANTS_CHANNELS_FIRST = ("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
@@ -92,7 +95,9 @@ def read_onnx(data: bytes) -> Graph:
         reader = READERS.get(node.op_type) if node.domain in _DOMAINS else None
         if reader is None:
             domain = f" of domain {node.domain!r}" if node.domain else ""
-            raise reading.refuse(node, f"this operator{domain} is not known; known are {', '.join(READERS)}")
+            raise reading.refuse(
+                node, f"this operator{domain} is not known; {OTHER_DOOR}; known are {', '.join(READERS)}"
+            )
         reader(reading, node)
     for value in inputs:
         if value.dtype != ir.DataType.FLOAT and reading.values[name_of(value)].fixed is None:

@@ -6,6 +6,7 @@ ONNX axes relate to ours, and whoever consumes it takes that into account.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ ROWS: Axes = (0, 1)  # [N, K]
 SERIES: Axes = (0, 1, 2)  # [N, T, C] in the file too
 CHANNELS_FIRST: Axes = (0, 2, 1)  # the file means [N, C, T]
 IMAGE: Axes = (0, 3, 1, 2)  # our [N, H, W, C] is [N, C, H, W] in the file
+SCOPES = "pkg.torch.onnx.name_scopes"  # a node's metadata: list of module paths, outermost first
 SPLIT = -1  # the file has our last axis as two; this is the first of them
 
 
@@ -85,9 +87,9 @@ class Reading:
         """Return the error that names operator, node and place."""
         name = node.name or "unnamed"
         reads = ", ".join(repr(v.name) for v in node.inputs if v is not None)
-        return UnsupportedOpError(
-            f"ONNX operator {node.op_type} (node {name!r}, {self.place} of {self.count}, reads {reads}): {reason}"
-        )
+        scope = _module_path(node)
+        place = f"{self.place} of {self.count}, reads {reads}" + (f", in module {scope!r}" if scope else "")
+        return UnsupportedOpError(f"ONNX operator {node.op_type} (node {name!r}, {place}): {reason}")
 
     def tensor(self, node: ir.Node, index: int) -> Tensor:
         """Return an input that is computed while running, its directions merged."""
@@ -180,6 +182,12 @@ class Reading:
     def alias(self, node: ir.Node, tensor: Tensor) -> None:
         """Make the ONNX node's output another name of a tensor."""
         self.tensors[name_of(node.outputs[0])] = tensor
+
+
+def _module_path(node: ir.Node) -> str:
+    """Return where in the user's module PyTorch's exporter met a node, such as ``encoder.layers.0``; "" if unknown."""
+    scopes = re.findall(r"'([^']*)'", node.metadata_props.get(SCOPES, ""))
+    return str(scopes[-2]) if len(scopes) > 1 else ""  # the last is the operation itself
 
 
 def name_of(value: ir.Value | None) -> str:

@@ -15,7 +15,7 @@ class Sources:
     """Everything a target may write from.
 
     Attributes:
-        onnx: the float interchange file.
+        onnx: the float interchange file; None where it was a ``.tflite``.
         precision: of the recipe.
         float_graph: after the passes.
         quantized_graph: the integers, None under a float recipe.
@@ -23,7 +23,7 @@ class Sources:
         metadata: named bytes that go inside files with room for them.
     """
 
-    onnx: bytes
+    onnx: bytes | None
     precision: Precision
     float_graph: Graph
     quantized_graph: Graph | None

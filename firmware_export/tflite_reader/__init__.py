@@ -21,11 +21,11 @@ from firmware_export.tflite_reader import (
     shapes,
     slicing,
 )
-from firmware_export.tflite_reader.file import TfliteFile, open_file
+from firmware_export.tflite_reader.file import TfliteFile, is_tflite, open_file
 from firmware_export.tflite_reader.reading import Reading, canonical
 from firmware_export.tflite_reader.shapes import MOST_OUR_AXES
 
-__all__ = ["READERS", "read_tflite"]
+__all__ = ["READERS", "is_tflite", "read_tflite"]
 
 READERS: Mapping[str, Callable[[Reading], None]] = {
     "ADD": arithmetic.read_add,

@@ -127,6 +127,11 @@ class TfliteFile:
     outputs: tuple[int, ...]
 
 
+def is_tflite(data: bytes) -> bool:
+    """Return whether a file says that it is a ``.tflite``."""
+    return data[4:8] == IDENTIFIER
+
+
 def open_file(data: bytes) -> TfliteFile:
     """Return what stands in a file.
 

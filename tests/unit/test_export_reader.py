@@ -220,6 +220,14 @@ def test_unknown_operator_names_itself_its_node_and_its_place() -> None:
     assert "known are Add" in str(caught.value)
 
 
+def test_unknown_operator_of_torch_names_the_module_and_the_other_converter() -> None:
+    gelu = helper.make_node("Gelu", ["x"], ["y"], name="node_gelu")
+    entry = gelu.metadata_props.add()
+    entry.key, entry.value = "pkg.torch.onnx.name_scopes", "['', 'body', 'body.1', 'gelu']"
+    with pytest.raises(UnsupportedOpError, match=r"reads 'x', in module 'body\.1'\).*--converter litert"):
+        read_onnx(stranger([gelu], {}, [1, C, T], C))
+
+
 def test_unknown_domain_is_named() -> None:
     nodes = [helper.make_node("Relu", ["x"], ["y"], name="odd", domain="com.example")]
     with pytest.raises(UnsupportedOpError, match=r"Relu \(node 'odd'.*com\.example"):

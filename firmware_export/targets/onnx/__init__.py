@@ -34,7 +34,7 @@ def files(sources: Sources) -> dict[str, bytes]:
 
     ONNX Runtime has no integer kernels for int16 activations; it would compute such a file in float32.
     """
-    written = {"model_f32.onnx": sources.onnx}
+    written = {} if sources.onnx is None else {"model_f32.onnx": sources.onnx}
     if sources.quantized_graph is not None and sources.precision is Precision.STATIC_WI8_AI8:
         written[sources.precision.model_file("onnx")] = write_qdq(sources.quantized_graph)
     return written
