@@ -81,7 +81,7 @@ CORES: dict[str, Core] = {
         "cortex_m33",
         "Cortex-M33",
         Architecture.ARM,
-        ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m33+fp_armv8d16sp", "-mfloat-abi=hard"),
+        ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m33+dsp+fp_armv8d16sp", "-mfloat-abi=hard"),
         ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
         "UC_CPU_ARM_CORTEX_M33",
     ),

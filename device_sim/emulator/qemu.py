@@ -28,7 +28,7 @@ CORTEX_M55 = Core(
     "cortex_m55",
     "Cortex-M55",
     Architecture.ARM,
-    ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m55", "-mfloat-abi=hard"),
+    ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m55+mve_fp+dsp", "-mfloat-abi=hard"),
     ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
     "",
 )

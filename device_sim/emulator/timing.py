@@ -23,6 +23,7 @@ class Timing:
         pipelined: a load or store of one register right after another takes one cycle.
         load_use: more for an instruction that needs what the one before it loads.
         pair_bytes: two neighbours of at most this size may be issued together; 0: never.
+        words: registers that a load or store of several moves in a cycle.
         published: whether the core's maker publishes these cycles; otherwise they are an approximation.
         source: where from.
     """
@@ -32,6 +33,7 @@ class Timing:
     pipelined: bool
     load_use: int
     pair_bytes: int
+    words: int
     published: bool
     source: str
 
@@ -51,6 +53,7 @@ TIMINGS: dict[str, Timing] = {
         pipelined=False,
         load_use=0,
         pair_bytes=0,
+        words=1,
         published=True,
         source="Arm DDI 0484C, table 3-1, with the single-cycle multiplier",
     ),
@@ -66,17 +69,26 @@ TIMINGS: dict[str, Timing] = {
         pipelined=True,
         load_use=0,
         pair_bytes=0,
+        words=1,
         published=True,
         source="Arm 100166 (r0p1), tables 3-1 and 7-1; divide, 2 to 12: 7; pipeline refill P, 1 to 3: 2",
     ),
     "cortex_m7": Timing(
-        {**ONE, Kind.DIVIDE: 8, Kind.FLOAT_MULTIPLY_ADD: 3, Kind.FLOAT_DIVIDE: 14},
+        {
+            **ONE,
+            Kind.LOAD_MANY: 0,
+            Kind.STORE_MANY: 0,
+            Kind.DIVIDE: 8,
+            Kind.FLOAT_MULTIPLY_ADD: 3,
+            Kind.FLOAT_DIVIDE: 14,
+        },
         taken=1,
         pipelined=True,
         load_use=1,
         pair_bytes=4,
+        words=2,
         published=False,
-        source="approximation (Arm publishes no table): two neighbours at once unless both load, multiply or jump",
+        source="approximation (no table published): two words a load, two neighbours at once unless both load or multiply",
     ),
     "cortex_m33": Timing(
         {**ONE, Kind.DIVIDE: 7, Kind.FLOAT_MULTIPLY_ADD: 3, Kind.FLOAT_DIVIDE: 14},
@@ -84,8 +96,9 @@ TIMINGS: dict[str, Timing] = {
         pipelined=True,
         load_use=0,
         pair_bytes=PAIRABLE_BYTES,
+        words=1,
         published=False,
-        source="approximation (Arm publishes no table): loads of one cycle, 16-bit neighbours at once as on Cortex-M7",
+        source="approximation (no table published): loads of one cycle, 16-bit neighbours at once as on Cortex-M7",
     ),
     "rv32imc": Timing(
         {**ONE, Kind.DIVIDE: 16},
@@ -93,8 +106,9 @@ TIMINGS: dict[str, Timing] = {
         pipelined=True,
         load_use=1,
         pair_bytes=0,
+        words=1,
         published=False,
-        source="approximation (Espressif publishes no table): four stages in order",
+        source="approximation (no table published): four stages in order",
     ),
 }
 
@@ -105,7 +119,7 @@ def block_cycles(timing: Timing, block: Sequence[Instruction]) -> int:
     before: Instruction | None = None
     paired = False  # the instruction before was issued together with the one before it
     for instruction in block:
-        cycles = timing.cycles[instruction.kind] + instruction.moved
+        cycles = timing.cycles[instruction.kind] + -(-instruction.moved // timing.words)
         if before is not None:
             follows = instruction.kind in (Kind.LOAD, Kind.STORE) and before.kind in (Kind.LOAD, Kind.STORE)
             if timing.pipelined and follows:
@@ -121,7 +135,7 @@ def block_cycles(timing: Timing, block: Sequence[Instruction]) -> int:
 
 
 def _pair(timing: Timing, first: Instruction, second: Instruction) -> bool:
-    if max(first.size, second.size) > timing.pair_bytes or timing.cycles[first.kind] + first.moved != 1:
+    if max(first.size, second.size) > timing.pair_bytes or timing.cycles[first.kind] + first.moved > 1:
         return False
     alike = any(first.kind in kinds and second.kind in kinds for kinds in (MEMORY, MULTIPLIES, JUMPS))
     return not alike and first.kind not in JUMPS and not first.writes & (second.reads | second.writes)

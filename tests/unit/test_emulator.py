@@ -9,9 +9,10 @@ import pytest
 
 from device_sim.emulator.cores import CORES, STACK_BYTES
 from device_sim.emulator.image import read_image
+from device_sim.emulator.instructions import Instruction, Kind
 from device_sim.emulator.machine import OTHER, Machine
 from device_sim.emulator.meter import Meter
-from device_sim.emulator.timing import TIMINGS
+from device_sim.emulator.timing import TIMINGS, block_cycles
 from device_sim.emulator.toolchain import build_image
 from edgehar.errors import EngineError, MissingExtraError, UsageError
 
@@ -147,6 +148,39 @@ def test_faults_say_where(machine):
         machine.call("laps", 1, 2, 3, 4, 5)
     with pytest.raises(EngineError, match="no function 'absent' to be told apart"):
         Machine(machine.image, M4, {"absent": "absent"})
+
+
+ADD = Instruction(Kind.ALU, 2, 0, frozenset({1}), frozenset({2}))
+USE = Instruction(Kind.ALU, 2, 0, frozenset({2}), frozenset({3}))
+LOAD = Instruction(Kind.LOAD, 2, 0, frozenset({1}), frozenset({2}))
+MUL = Instruction(Kind.MULTIPLY, 4, 0, frozenset({4}), frozenset({5}))
+RETURN = Instruction(Kind.RETURN_MANY, 2, 4)
+LDM = Instruction(Kind.LOAD_MANY, 4, 4, frozenset({1}), frozenset({6, 7, 8, 9}))
+
+
+@pytest.mark.parametrize(
+    ("core", "block", "cycles"),
+    [
+        ("cortex_m4f", [ADD, USE], 2),
+        ("cortex_m4f", [LOAD, LOAD, LOAD], 2 + 1 + 1),
+        ("cortex_m4f", [LOAD, ADD, LOAD], 2 + 1 + 2),
+        ("cortex_m4f", [LDM], 1 + 4),
+        ("cortex_m4f", [RETURN], 1 + 4),  # and P for the jump, which is counted where it happens
+        ("cortex_m0plus", [LOAD, LOAD], 2 + 2),
+        ("cortex_m0plus", [RETURN], 2 + 4),  # 3 + N with the jump
+        ("cortex_m7", [ADD, ADD], 2),  # both write register 2
+        ("cortex_m7", [ADD, MUL], 1),
+        ("cortex_m7", [MUL, MUL], 2),
+        ("cortex_m7", [ADD, MUL, ADD, MUL], 2),
+        ("cortex_m7", [LOAD, USE], 1 + 2),
+        ("cortex_m7", [LDM], 2),
+        ("cortex_m33", [ADD, MUL], 2),  # only 16-bit neighbours
+        ("cortex_m33", [LOAD, Instruction(Kind.ALU, 2)], 1),
+        ("rv32imc", [LOAD, USE], 1 + 2),
+    ],
+)
+def test_cycles_of_blocks(core, block, cycles):
+    assert block_cycles(TIMINGS[core], block) == cycles
 
 
 @pytest.mark.parametrize("name", CORES)
