@@ -88,7 +88,7 @@ TIMINGS: dict[str, Timing] = {
         pair_bytes=4,
         words=2,
         published=False,
-        source="approximation (no table published): two words a load, two neighbours at once unless both load or multiply",
+        source="approximation (no table published): two words a load, pairs of neighbours unless both load or multiply",
     ),
     "cortex_m33": Timing(
         {**ONE, Kind.DIVIDE: 7, Kind.FLOAT_MULTIPLY_ADD: 3, Kind.FLOAT_DIVIDE: 14},

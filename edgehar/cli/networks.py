@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +116,53 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         manifest.hop / manifest.rate_hz,
         None if files is None else Pipeline(files, manifest.heads, arrays["stream_samples"][:count]),
     )
+
+
+def network_of_file(path: Path, windows: int, optimize: str | None = None) -> Network:
+    """Return the network of an int8 ``.tflite`` with random windows; what it has to compute says the numpy reference.
+
+    Args:
+        path: the file.
+        windows: how many.
+        optimize: ``speed`` (also for None) or ``size``, what kernels are chosen for.
+
+    Raises:
+        UsageError: ``windows`` is not positive, or the file is not int8.
+        ExportError: it is no readable ``.tflite``.
+        UnsupportedOpError: an operator is not known, or has no form in C.
+    """
+    from edgehar.errors import UsageError
+    from edgehar.files import sha256_bytes
+    from firmware_export.passes import LAYOUT_PASSES, run_passes
+    from firmware_export.reference import run
+    from firmware_export.targets.c import Optimize, write_network
+    from firmware_export.tflite_reader import read_tflite
+
+    if windows < 1:
+        raise UsageError(f"--windows {windows}: expected at least 1")
+    data = path.read_bytes()
+    graph = read_tflite(data)
+    if graph.input_dtype != "int8":
+        raise UsageError(
+            f"{path}: it takes {graph.input_dtype}, the network in C is int8; quantize it first: edgehar export --from "
+            f"{path.name} --target tflite --out FOLDER"
+        )
+    graph = run_passes(graph, LAYOUT_PASSES)
+    rng = np.random.default_rng(0)
+    inputs = tuple(
+        rng.integers(-128, 128, (windows, *graph.values[name].shape[1:])).astype(np.int8) for name in graph.inputs
+    )
+    sources = write_network(graph, origin=path.name, optimize=Optimize(optimize or "speed"))
+    return Network(path.name, sha256_bytes(data), sources, inputs, run(graph, inputs), None, None)
+
+
+def network_of(model: str, windows: int, optimize: str | None = None) -> Network:
+    """Return the network of a bundle or a ``.tflite``, whichever ``model`` names. Raises as the two functions above."""
+    from edgehar.bundle import Bundle
+
+    if model.endswith(".tflite"):
+        return network_of_file(Path(model), windows, optimize)
+    return network_of_bundle(Bundle.open(model), windows, optimize)
 
 
 def _integers(bundle: Bundle, windows: Sequence[NDArray[np.int8]]) -> Graph:

@@ -1,4 +1,4 @@
-"""``edgehar profile``: what a bundle's network costs on a board, layer by layer, on an emulated processor.
+"""``edgehar profile``: what a bundle or a .tflite costs on a board, layer by layer, on an emulated processor.
 
 Instructions are exact, and so are flash, RAM and stack of the image; cycles, time and energy are modelled
 (docs/emulator.md).
@@ -26,7 +26,7 @@ STAGE_NAMES = {"front_end": "front end", "network": "network", "decision": "deci
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser("profile", help="instructions, time, energy, memory per layer", description=__doc__)
-    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
+    parser.add_argument("model", metavar="BUNDLE|MODEL.tflite", help="bundle folder, zoo:NAME, or an int8 .tflite")
     add_board_options(parser)
     parser.add_argument("--qemu", action="store_true", help="also count on QEMU's Cortex-M4, M7 and M55")
     parser.add_argument("--out", type=Path, metavar="FILE", help="draw the layers (png)")
@@ -72,11 +72,18 @@ def layer_table(summary: Mapping[str, Any]) -> Table:
     largest = max(row["cycles"] for row in rows)
     for row in rows:
         figures = [f"{row[key]:,}" for key in ("macs", "instructions", "cycles")]
-        cells = [row["name"], row["op"], *figures, f"{row['cycles'] / total:.1%}", _per_mac(row)]
+        cells = [short_name(row["name"]), row["op"], *figures, f"{row['cycles'] / total:.1%}", _per_mac(row)]
         table.add_row(*(Text(cell, style="bold" if row["cycles"] == largest else "") for cell in cells))
     figures = [f"{summary[key]:,}" for key in ("macs", "instructions", "cycles")]
     table.add_row("all", "", *figures, "100.0%", _per_mac(summary), style="dim")
     return table
+
+
+def short_name(name: str) -> str:
+    """Return what tells a layer from others: the last of the modules whose path a converter made its name of."""
+    parts = [part for part in name.split(";") if part and not part.isdecimal()]
+    last = (parts[-1] if parts else name).rpartition("/")[2]
+    return last.rpartition(".")[2] or name
 
 
 def _between(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +185,9 @@ def draw(summary: Mapping[str, Any], title: str, path: Path) -> None:
     figure = Figure(figsize=(9, 1.5 + 0.36 * len(rows)), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh(range(len(rows)), cycles, color="#0072B2", height=0.66)
-    axes.set_yticks(range(len(rows)), [f"{row['name']} ({row['op']})" if row["op"] else row["name"] for row in rows])
+    axes.set_yticks(
+        range(len(rows)), [f"{short_name(row['name'])} ({row['op']})" if row["op"] else row["name"] for row in rows]
+    )
     notes = [
         f"{row['cycles'] / summary['cycles']:.1%}, {row['instructions']:,} instructions"
         + (f", {row['instructions'] / row['macs']:.2f} a MAC" if row["macs"] else "")
@@ -240,12 +249,11 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from device_sim.emulator.boards import board_of
-    from edgehar.bundle import Bundle
-    from edgehar.cli.networks import cost_on, network_of_bundle
+    from edgehar.cli.networks import cost_on, network_of
     from edgehar.files import write_json
 
     board = board_of(args.board)
-    network = network_of_bundle(Bundle.open(args.bundle), args.windows, args.optimize)
+    network = network_of(args.model, args.windows, args.optimize)
     summary = cost_on(network, board, args.compiler, optimisation(args))
     console = Console()
     console.print(profile_report(summary, board.label, board.processor.label))

@@ -16,6 +16,7 @@ from device_sim.emulator.timing import TIMINGS
 from edgehar.bundle import Bundle, dump_npz
 from edgehar.cli import main
 from edgehar.cli.check import LIMITS
+from edgehar.cli.profile import short_name
 
 SMALLEST = "zoo:ds_cnn_3k"
 
@@ -29,10 +30,14 @@ def summary(tmp_path_factory):
     return json.loads((folder / "p.json").read_text())
 
 
-def test_profile_json_fits_its_schema(summary):
+def validate_profile(profile):
     schema = json.loads(resources.files("device_sim").joinpath("schemas/profile.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(summary, schema)
+    jsonschema.validate(profile, schema)
+
+
+def test_profile_json_fits_its_schema(summary):
+    validate_profile(summary)
     manifest = Bundle.open(SMALLEST).manifest
     assert summary["bit_exact"] is True
     assert summary["macs"] == manifest.model["macs"]
@@ -68,6 +73,34 @@ def test_stages_of_the_whole_firmware(summary):
     busy = whole["deciding_push_ms"] + (samples - 1) * whole["push_ms"]
     assert whole["latency_ms"] == pytest.approx(busy, rel=0.01)
     assert whole["flash_bytes"] > summary["flash_bytes"]
+
+
+def test_a_file_costs_what_the_network_of_its_bundle_costs(summary, tmp_path, capsys):
+    model = Bundle.open(SMALLEST).path / "model_i8.tflite"
+    assert main(["profile", str(model), "--json", str(tmp_path / "p.json")]) == 0
+    found = json.loads((tmp_path / "p.json").read_text())
+    validate_profile(found)
+    assert found["bit_exact"] is True
+    assert (found["pipeline"], found["hop_s"], found["duty_cycle"]) == (None, None, None)
+    assert [layer["op"] for layer in found["layers"]] == [layer["op"] for layer in summary["layers"]]
+    assert abs(found["cycles"] / summary["cycles"] - 1) < 0.01  # other windows
+    assert "the network on the slowest window" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("Conv_4", "Conv_4"),
+        ("__main__.C;;__main__.C/torch.nn.modules.conv.Conv1d_c2;", "Conv1d_c2"),
+        ("__main__.C;1", "C"),
+        ("args_0/turned", "turned"),
+        (";;", ";;"),
+        ("1", "1"),
+        ("ends.", "ends."),
+    ],
+)
+def test_names_of_layers_are_short(name, short):
+    assert short_name(name) == short
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -107,6 +140,7 @@ def test_other_outputs_than_the_golden_ones_fail(tmp_path, capsys):
         (["profile", SMALLEST, "--windows", "0"], 2, "--windows 0"),
         (["profile", SMALLEST, "--compiler", "tcc"], 2, "no compiler 'tcc'; there are zig, gcc"),
         (["profile", "zoo:nothing"], 2, "nothing"),
+        (["profile", "nothing.tflite"], 1, "nothing.tflite: No such file"),
         (["check", SMALLEST], 2, "nothing to check; give at least one of --max-flash-kb"),
         (["check", SMALLEST, "--max-ram-kb", "-1"], 2, "--max-ram-kb -1.0: expected a limit of at least 0"),
         (["check", SMALLEST, "--max-ram-kb", "nan"], 2, "expected a limit of at least 0"),
