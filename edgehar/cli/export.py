@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from firmware_export.bundle_export import Exported, ExportPlan
     from firmware_export.foreign import Imported
 
-CALIBRATION_WINDOWS = 1024
 REPORT = "report.json"  # of a folder that --from made
 PACKAGES = ("torch", "onnx", "onnx-ir", "numpy")
 
@@ -62,14 +61,13 @@ def plan_from_run(
     """Gather what an export needs: ONNX, calibration windows, held-out recordings with their baseline."""
     import importlib.metadata
 
-    import numpy as np
     import torch
 
     from edgehar.datasets import load_dataset
     from edgehar.datasets.splits import select
     from edgehar.signal import input_tensors
     from edgehar.training.baseline import baseline_files, compute_baseline
-    from edgehar.training.windows import scored_windows
+    from edgehar.training.windows import calibration_choice, scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
     from firmware_export.to_litert import export_litert
     from firmware_export.to_onnx import INPUT, OUTPUT, export_onnx
@@ -77,7 +75,6 @@ def plan_from_run(
     config, front_end = trained.config, trained.front_end
     recordings = load_dataset(config.dataset)
     windows, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
-    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(windows))[:CALIBRATION_WINDOWS])
     held_out = select(recordings, trained.split.test_subjects)
     baseline = compute_baseline(trained.network, front_end, trained.inputs, config, held_out)
     record = trained.record
@@ -96,7 +93,7 @@ def plan_from_run(
         window=config.window,
         hop=config.hop,
         tasks=config.tasks,
-        calibration=input_tensors(trained.inputs, windows[chosen]),
+        calibration=input_tensors(trained.inputs, windows[calibration_choice(len(windows), config.seed)]),
         held_out=[HeldOut(r, baseline.logits[r.name]) for r in held_out if r.name in baseline.logits],
         baseline=baseline_files(baseline),
         model={"name": config.model, "total_stride": record["total_stride"]},
@@ -117,15 +114,26 @@ def plan_from_run(
 
 
 def _training_command(trained: TrainedRun) -> str:
-    """The command that makes this run again."""
+    """The command that makes this run again, after that of the run it went on from, if it did."""
     from edgehar.training.config import TrainConfig
 
-    defaults, config = TrainConfig().to_dict(), trained.config.to_dict()
+    config, start = trained.config.to_dict(), trained.record.get("start")
+    if start is not None:
+        first = _command(start["config"], TrainConfig().to_dict(), "START")
+        again = {key: value for key, value in config.items() if key != "quantization_aware"}
+        again = {key: value for key, value in again.items() if value != start["config"][key]}
+        return f"{first} && {shlex.join(['edgehar', 'train', '--qat', 'START', *_sets(again), '--out', 'RUN'])}"
+    return _command(config, TrainConfig().to_dict(), "RUN")
+
+
+def _command(config: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> str:
     words = ["edgehar", "train", "--model", config["model"], "--dataset", config["dataset"]]
-    for key, value in config.items():
-        if key not in ("model", "dataset") and value != defaults[key]:
-            words += ["--set", f"{key}={_toml(value)}"]
-    return shlex.join([*words, "--out", "RUN"])
+    changed = {k: v for k, v in config.items() if k not in ("model", "dataset") and v != defaults[k]}
+    return shlex.join([*words, *_sets(changed), "--out", out])
+
+
+def _sets(changed: Mapping[str, Any]) -> list[str]:
+    return [word for key, value in changed.items() for word in ("--set", f"{key}={_toml(value)}")]
 
 
 def _toml(value: object) -> str:

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgehar.training.run_folder import TrainedRun
+
+QAT_EPOCHS = 6
+QAT_RATE = 0.1  # of the learning rate of the run it goes on from
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -21,10 +26,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key; repeatable")
     parser.add_argument("--seed", type=int, help="random seed (default: 0)")
     parser.add_argument("--epochs", type=int, help="passes over the training windows")
+    parser.add_argument(
+        "--qat",
+        type=Path,
+        metavar="RUN",
+        help="train a finished RUN on with the rounding of its int8 form (convolutional networks)",
+    )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="RUN", help="new run folder")
     where.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run, as it was configured")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run's record as JSON")
+
+
+def on_with(start: TrainedRun) -> dict[str, Any]:
+    """Return the keys of a quantization-aware training: the run's own, fewer epochs, smaller steps."""
+    if start.config.quantization_aware:
+        from edgehar.errors import UsageError
+
+        raise UsageError(f"{start.path}: is quantization-aware already; give --qat the run that it started from")
+    rate = start.config.learning_rate * QAT_RATE
+    return {**start.config.to_dict(), "epochs": QAT_EPOCHS, "learning_rate": rate, "quantization_aware": True}
 
 
 def run_table(path: Path, record: Mapping[str, Any]) -> Table:
@@ -66,18 +87,23 @@ def run(args: argparse.Namespace) -> int:
     from edgehar.files import write_json
     from edgehar.training.config import load_config
     from edgehar.training.fit import train
-    from edgehar.training.run_folder import read_config
+    from edgehar.training.run_folder import open_run, read_config
 
+    if args.qat and (args.resume or args.model or args.dataset or args.config):
+        raise UsageError("--qat goes on as RUN was configured; change its keys with --set, --epochs or --seed")
+    start = open_run(args.qat) if args.qat else None
     if args.resume:
         if args.set or args.config or args.model or args.dataset or args.seed is not None or args.epochs is not None:
             raise UsageError("--resume goes on as the run was configured; it takes no --config, --set, --model, ...")
         config = read_config(args.resume)
     else:
         given = {name: getattr(args, name) for name in ("model", "dataset", "seed", "epochs")}
+        if start is not None:
+            given = {**on_with(start), **{name: value for name, value in given.items() if value is not None}}
         config = load_config(args.config, args.set, **given)
     out = args.resume or args.out
     try:
-        trained = train(config, out, resume=bool(args.resume), progress=sys.stderr.isatty())
+        trained = train(config, out, start=start, resume=bool(args.resume), progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         if (out / "checkpoints" / "last.ckpt").is_file():
             sys.stderr.write(f"edgehar: go on where this stopped with: edgehar train --resume {out}\n")

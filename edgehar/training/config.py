@@ -106,6 +106,7 @@ class TrainConfig:
     teacher: TeacherConfig = TeacherConfig()
     precision: str = "float32"  # or "bf16": mixed precision, for a GPU; slower on a CPU (docs/results/training.md)
     compile: bool = False  # torch.compile of the training step's network: half a minute first, then faster steps
+    quantization_aware: bool = False  # int8 rounding in the forward pass; set by ``edgehar train --qat RUN``
 
     def __post_init__(self) -> None:
         limits = {

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -44,9 +45,10 @@ from edgehar.training.curves import draw_curves
 from edgehar.training.history import History
 from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
+from edgehar.training.quantization_aware import QuantizationAware, set_ranges
 from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, build_network, open_run, write_run
 from edgehar.training.teacher import open_teacher
-from edgehar.training.windows import TrainingBatches, scored_windows
+from edgehar.training.windows import TrainingBatches, calibration_choice, scored_windows
 
 RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
@@ -165,7 +167,13 @@ def fit_inputs(config: TrainConfig, front_end: FrontEnd, recordings: Sequence[Re
 
 
 def train(
-    config: TrainConfig, out: Path, *, split: Split | None = None, resume: bool = False, progress: bool = True
+    config: TrainConfig,
+    out: Path,
+    *,
+    split: Split | None = None,
+    start: TrainedRun | None = None,
+    resume: bool = False,
+    progress: bool = True,
 ) -> TrainedRun:
     """Train as ``config`` says and write the run folder ``out``.
 
@@ -177,15 +185,18 @@ def train(
         config: what to do.
         out: the run folder; must not hold a finished run unless that is to be kept (it is refused).
         split: who trains, validates and is held out; None for what the config says.
+        start: a finished run, whose weights a quantization-aware training starts from.
         resume: go on from ``out/checkpoints/last.ckpt``.
         progress: show Lightning's progress bar.
 
     Raises:
-        UsageError: ``out`` holds another run, there is nothing to resume, or a teacher does not fit.
+        UsageError: ``out`` holds another run, there is nothing to resume or to start from, or a teacher does not fit.
         DataError: the data set is missing or does not fit the config.
         KeyboardInterrupt: stopped by the user; the last epoch's checkpoint is there to resume from.
     """
     _check_out(out, resume)
+    if config.quantization_aware and start is None and not resume:
+        raise UsageError("quantization_aware goes on from a finished run; start it with: edgehar train --qat RUN")
     started = time.monotonic()
     recordings = load_dataset(config.dataset)
     split = split or make_split(config, recordings)
@@ -194,6 +205,9 @@ def train(
     torch.manual_seed(config.seed)
     inputs = fit_inputs(config, front_end, training)
     network = build_network(config, inputs)
+    if start is not None:
+        network = QuantizationAware(start.network)
+        set_ranges(network, [torch.from_numpy(x) for x in _some_windows(training, front_end, inputs, config)])
     validation = _validation_windows(recordings, split, front_end, inputs, config)
     teacher = open_teacher(config, split, front_end, inputs)
     write_json(out / CONFIG_FILE, config.to_dict())
@@ -243,6 +257,7 @@ def train(
         "training_s": round(time.monotonic() - started, 1),
         "training_windows_per_s": per_second,
         "threads": torch.get_num_threads(),
+        **({} if start is None else {"start": {name: start.record[name] for name in ("config", "metrics")}}),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     write_run(out, network, record)
@@ -265,6 +280,14 @@ def _grow(
     grow(network, input_tensors(inputs, windows), classes, config.seed)
     network.eval()
     return len(windows)
+
+
+def _some_windows(
+    recordings: Sequence[Recording], front_end: FrontEnd, inputs: Sequence[NetworkInput], config: TrainConfig
+) -> tuple[NDArray[np.float32], ...]:
+    """Return each input for training windows, as many and the same as an export calibrates on."""
+    windows, _ = scored_windows(recordings, front_end, config)
+    return input_tensors(inputs, windows[calibration_choice(len(windows), config.seed)])
 
 
 def _check_out(out: Path, resume: bool) -> None:

@@ -31,6 +31,7 @@ from edgehar.models.heads import with_heads
 from edgehar.plain_data import from_mapping
 from edgehar.signal import FrontEnd, NetworkInput
 from edgehar.training.config import TrainConfig
+from edgehar.training.quantization_aware import QuantizationAware
 
 CONFIG_FILE = "config.json"
 RUN_SCHEMA_VERSION = 2
@@ -78,12 +79,12 @@ def build_network(config: TrainConfig, inputs: Sequence[NetworkInput]) -> nn.Mod
         network = entry.build(options, [each.shape(config.window) for each in inputs], logits[0])
     except ValueError as error:
         raise ConfigError(f"{error}; choose a longer window, other inputs or other model_options") from None
-    if len(logits) == 1:
-        return network
-    try:
-        return with_heads(network, logits)
-    except ValueError as error:
-        raise ConfigError(f"model {config.model!r}: {error}; train one head, or choose another model") from None
+    if len(logits) > 1:
+        try:
+            network = with_heads(network, logits)
+        except ValueError as error:
+            raise ConfigError(f"model {config.model!r}: {error}; train one head, or choose another model") from None
+    return QuantizationAware(network) if config.quantization_aware else network
 
 
 def write_run(path: Path, network: nn.Module, record: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ from edgehar.training.losses import balanced_answers, split_truth
 
 HOST = torch.device("cpu")
 
+CALIBRATION_WINDOWS = 1024
+
 
 def recording_truth(
     recording: Recording, tasks: Sequence[Task], window: int, hop: int
@@ -83,6 +85,12 @@ def shifting_windows(truth_at: NDArray[np.int16], starts: NDArray[np.int64], shi
         last = int(min(other[other > start], default=min(start + shift // 2 + 1, len(truth_at)))) - 1
         entries.append(ShiftingWindow(first, last, tuple(row.tolist())))
     return entries
+
+
+def calibration_choice(count: int, seed: int) -> NDArray[np.intp]:
+    """Return which of ``count`` training windows tell the ranges of activations, in order: the same for each seed."""
+    chosen: NDArray[np.intp] = np.sort(np.random.default_rng(seed).permutation(count)[:CALIBRATION_WINDOWS])
+    return chosen
 
 
 class TrainingBatches:

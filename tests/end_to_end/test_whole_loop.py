@@ -165,6 +165,23 @@ def test_every_recipe_goes_through_the_whole_loop(recipe, demo, tmp_path, capsys
     assert file in page.read_text()
 
 
+def test_training_on_with_the_rounding(demo, tmp_path, capsys):
+    aware, out = tmp_path / "aware", tmp_path / "aware.edgehar"
+    assert cli.main(["train", "--qat", str(demo / "run"), "--epochs", "1", "--out", str(aware)]) == 0
+    assert cli.main(["export", str(aware), "--slim", "--out", str(out)]) == 0
+    manifest = Bundle.open(out).manifest
+    assert manifest.provenance["verification"]["agreement_with_baseline"] > 0.995  # by calibration 0.98 and more
+    first, then = manifest.provenance["command"].split(" && ")
+    assert first.startswith("edgehar train --model") and then.startswith("edgehar train --qat START --set epochs=1")
+    assert "quantization-aware already" in _fails(capsys, 2, "train", "--qat", aware, "--out", tmp_path / "r")
+    assert "as RUN was configured" in _fails(
+        capsys, 2, "train", "--qat", demo / "run", "--model", "tcn", "--out", tmp_path / "r"
+    )
+    assert "edgehar train --qat RUN" in _fails(
+        capsys, 2, "train", "--set", "quantization_aware=true", "--out", tmp_path / "r"
+    )
+
+
 def test_slim_bundle_still_knows_its_baseline(demo, tmp_path):
     assert cli.main(["export", str(demo / "run"), "--slim", "--out", str(tmp_path / "slim.edgehar")]) == 0
     bundle = Bundle.open(tmp_path / "slim.edgehar")
