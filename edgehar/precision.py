@@ -13,6 +13,7 @@ class Precision(StrEnum):
 
     STATIC_WI8_AI8 = "static_wi8_ai8"  # weights and activations int8, biases and sums int32
     STATIC_WI8_AI16 = "static_wi8_ai16"  # weights int8, activations int16, biases and sums int64
+    MIXED_WI8 = "mixed_wi8"  # weights int8, activations int8, those of few layers int16: chosen by their cost
     DYNAMIC_WI8 = "dynamic_wi8"  # weights int8, activations float32, rounded to int8 inside LiteRT's kernels
     FLOAT32 = "float32"
 
@@ -41,12 +42,14 @@ class Precision(StrEnum):
 _LABELS = {
     Precision.STATIC_WI8_AI8: "int8",
     Precision.STATIC_WI8_AI16: "int16",
+    Precision.MIXED_WI8: "mixed",
     Precision.DYNAMIC_WI8: "dynamic",
     Precision.FLOAT32: "float32",
 }
 _STEMS = {
     Precision.STATIC_WI8_AI8: "model_i8",
     Precision.STATIC_WI8_AI16: "model_i16",
+    Precision.MIXED_WI8: "model_mixed",
     Precision.DYNAMIC_WI8: "model_w8",
     Precision.FLOAT32: "model_f32",
 }

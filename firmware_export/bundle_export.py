@@ -154,7 +154,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
             "macs": converted.macs,
             "stateful": is_stateful(converted.graph),
         },
-        provenance={**plan.provenance, "verification": {**report.to_dict(), **scores}},
+        provenance={**plan.provenance, "verification": {**report.to_dict(), **scores, **_mixed(converted)}},
         licence=plan.licence,
     )
     wanted = [Precision.FLOAT32, converted.precision] if not plan.slim else [converted.precision]
@@ -247,6 +247,11 @@ def _device_scores(
         "agreement_with_baseline": first["agreement"],
         **({"heads": rows} if len(rows) > 1 else {}),
     }
+
+
+def _mixed(converted: Converted) -> dict[str, Any]:
+    """Which layers of a mixed recipe are int16, and why; nothing under other recipes."""
+    return {} if converted.choice is None else {"mixed": converted.choice.to_dict()}
 
 
 def _window_truth(plan: ExportPlan, item: HeldOut, task: Task) -> NDArray[np.int16]:

@@ -16,6 +16,7 @@ from edgehar.signal import FLOAT32, QuantParams
 from firmware_export.calibration import calibrate
 from firmware_export.graph import Graph
 from firmware_export.hybrid import quantize_weights, run_hybrid
+from firmware_export.mixed import Choice, choose
 from firmware_export.onnx_reader import read_onnx
 from firmware_export.ops import node_macs
 from firmware_export.passes import PASSES, RANGE_PASSES, run_passes
@@ -34,6 +35,8 @@ QUANTIZERS: Mapping[Precision, Callable[[Graph], Graph]] = {
     Precision.STATIC_WI8_AI16: quantize_wide,
 }
 
+CALIBRATED = (*QUANTIZERS, Precision.MIXED_WI8)
+
 
 @dataclass(frozen=True, eq=False)
 class Converted:
@@ -45,6 +48,7 @@ class Converted:
         float_graph: after the passes.
         quantized_graph: the integers that every file holds; None under ``float32`` and ``dynamic_wi8``.
         hybrid_graph: what ``model_w8.tflite`` holds; None under other recipes than ``dynamic_wi8``.
+        choice: which layers are int16 under a mixed recipe; None under others.
         macs: multiply-accumulates of one window.
         parameters: weights and biases.
         timings_s: seconds spent in each stage.
@@ -55,6 +59,7 @@ class Converted:
     float_graph: Graph
     quantized_graph: Graph | None
     hybrid_graph: Graph | None
+    choice: Choice | None
     macs: int
     parameters: int
     timings_s: Mapping[str, float]
@@ -159,11 +164,15 @@ def convert(
     if chosen.precision is Precision.DYNAMIC_WI8:
         with _timed(timings, "quantize"):
             hybrid = quantize_weights(float_graph)
-    if chosen.precision in QUANTIZERS:
+    choice: Choice | None = None
+    if chosen.precision in CALIBRATED:
         with _timed(timings, "calibrate"):
             calibrated = run_passes(calibrate(float_graph, calibration, chosen.ranges), RANGE_PASSES)
         with _timed(timings, "quantize"):
-            quantized = QUANTIZERS[chosen.precision](calibrated)
+            if chosen.precision is Precision.MIXED_WI8:
+                choice, float_graph, quantized = choose(calibrated, calibration, chosen.least_db)
+            else:
+                quantized = QUANTIZERS[chosen.precision](calibrated)
     sources = Sources(
         None if is_tflite(model) else model, chosen.precision, float_graph, quantized, hybrid, metadata or {}
     )
@@ -177,6 +186,7 @@ def convert(
         float_graph=float_graph,
         quantized_graph=quantized,
         hybrid_graph=hybrid,
+        choice=choice,
         macs=sum(node_macs(float_graph, node) for node in float_graph.nodes),
         parameters=float_graph.parameters,
         timings_s=timings,

@@ -39,7 +39,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 | | |
 |---|---|
 | model | {model["name"]}, {model["parameters"]:,} parameters, {model["macs"]:,} MACs a decision |
-| recipe | {manifest.recipe} |
+| recipe | {manifest.recipe}{mixed_words(evidence)} |
 {_inputs(manifest)}
 | data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
 | trained on | people {", ".join(provenance["data"]["train_subjects"])} |
@@ -86,6 +86,19 @@ def difference_unit(engines: Sequence[Mapping[str, Any]]) -> str:
 def largest_difference(engine: Mapping[str, Any]) -> str:
     """Return an engine's largest difference without its unit."""
     return f"{engine['max_sd']:.1g}" if "max_sd" in engine else str(engine["max_lsb"])
+
+
+def mixed_words(evidence: Mapping[str, Any]) -> str:
+    """Return what a mixed recipe chose, nothing under other recipes."""
+    if "mixed" not in evidence:
+        return ""
+    choice = evidence["mixed"]
+    nodes = sum(len(step["nodes"]) for step in choice["steps"])
+    layers = ", ".join(step["layer"] for step in choice["steps"]) or "none"
+    return (
+        f": {nodes} of {choice['layers']} operations in int16 (for {layers}); logits {choice['int8_db']:.1f} dB with "
+        f"int8 throughout, {choice['logits_db']:.1f} dB so, target {choice['target_db']:.1f} dB"
+    )
 
 
 def _inputs(manifest: Manifest) -> str:

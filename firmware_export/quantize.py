@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -40,13 +40,13 @@ def quantize(graph: Graph) -> Graph:
         UnsupportedOpError: an op has no int8 form; names it and the node.
         ExportError: an activation was not calibrated.
     """
-    values = {value.name: _activation(graph, value) for value in graph.activations}
-    values.update((value.name, value) for value in _tables(graph))
+    values = {value.name: int8_activation(graph, value) for value in graph.activations}
+    values.update((value.name, value) for value in int8_tables(graph, graph.nodes))
     nodes: list[Node] = []
     for node in graph.nodes:
         if op_of(node).int8 is None:
             raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) has no int8 form")
-        inputs, constants = _constants(graph, node, values)
+        inputs, constants = int8_constants(graph, node, values)
         values.update((value.name, value) for value in constants)
         nodes.append(replace(node, inputs=inputs))
     return assemble(graph.inputs, graph.outputs, nodes, values.values())
@@ -63,7 +63,12 @@ def uncalibrated(graph: Graph) -> list[str]:
     return names
 
 
-def _activation(graph: Graph, value: Value) -> Value:
+def int8_activation(graph: Graph, value: Value) -> Value:
+    """Return a calibrated activation as int8 (an LSTM's cells as int16).
+
+    Raises:
+        ExportError: it was not calibrated.
+    """
     producer = graph.producer(value.name)
     if producer is not None and value.name != producer.output and value.range is not None:
         return replace(value, dtype="int16", quant=cell_quantization(value.range), range=None)
@@ -73,7 +78,7 @@ def _activation(graph: Graph, value: Value) -> Value:
     elif value.fixed is not None:
         quant = value.fixed.quant
     elif producer is not None and fixed is OutputScale.SAME_AS_TABLE:
-        (quant,) = (table.quantization for table in _node_tables(graph, producer))
+        (quant,) = (table.quantization for table in int8_tables(graph, [producer]))
     elif value.range is not None:
         quant = activation_quantization(value.range)
     else:
@@ -81,20 +86,17 @@ def _activation(graph: Graph, value: Value) -> Value:
     return replace(value, dtype="int8", quant=quant, range=None, fixed=None)
 
 
-def _tables(graph: Graph) -> Iterator[Value]:
-    for node in graph.nodes:
-        yield from _node_tables(graph, node)
+def int8_tables(graph: Graph, nodes: Iterable[Node]) -> Iterator[Value]:
+    """Yield the tables of these nodes as int8."""
+    for node in nodes:
+        for index, role in enumerate(op_of(node).operands):
+            if isinstance(role, Constant):
+                data = _data(graph, node, index)
+                quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
+                yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
 
 
-def _node_tables(graph: Graph, node: Node) -> Iterator[Value]:
-    for index, role in enumerate(op_of(node).operands):
-        if isinstance(role, Constant):
-            data = _data(graph, node, index)
-            quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
-            yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
-
-
-def _constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tuple[str, ...], list[Value]]:
+def int8_constants(graph: Graph, node: Node, values: dict[str, Value]) -> tuple[tuple[str, ...], list[Value]]:
     """Return the node's inputs with its constants under names of its own, and these constants as integers.
 
     Two nodes may share float weights, but not integers: the bias depends on the scale of the node's input.

@@ -116,7 +116,7 @@ def layer_sensitivity(
     total, total_changed = _Power(), 0
     given = dict(zip(float_graph.inputs, per_input(windows), strict=False))  # their number is checked as they run
     count = len(per_input(windows)[0])
-    integers = [_integers(quantized_graph, name, x) for name, x in given.items()]
+    integers = to_formats(quantized_graph, list(given.values()))
     pairs = zip(activations(float_graph, windows), activations(quantized_graph, integers), strict=True)
     for real, integer in pairs:
         expected = [real[name] for name in float_graph.outputs]
@@ -164,6 +164,16 @@ def _check_pair(float_graph: Graph, quantized_graph: Graph) -> None:
 
 def _input_node(name: str) -> Node:
     return Node(INPUT, name, (), (name,), Attrs())
+
+
+def to_formats(quantized: Graph, windows: Sequence[F32]) -> list[NDArray[Any]]:
+    """Return each input's windows as its integers."""
+    return [_integers(quantized, name, x) for name, x in zip(quantized.inputs, windows, strict=False)]
+
+
+def to_reals(quantized: Graph, outputs: Sequence[NDArray[Any]]) -> list[F32]:
+    """Return what each output's integers stand for."""
+    return [_real(quantized, name, integers) for name, integers in zip(quantized.outputs, outputs, strict=True)]
 
 
 def _real(quantized: Graph, name: str, integers: NDArray[Any]) -> F32:

@@ -31,13 +31,13 @@ def quantize_wide(graph: Graph) -> Graph:
         UnsupportedOpError: an op has no int16 form; names it and the node.
         ExportError: an activation was not calibrated.
     """
-    values = {value.name: _activation(graph, value) for value in graph.activations}
+    values = {value.name: int16_activation(graph, value) for value in graph.activations}
     nodes = []
     for node in graph.nodes:
         if node.op not in KERNELS:
             known = ", ".join(KERNELS)
             raise UnsupportedOpError(f"op {node.op!r} (node {node.name!r}) has no int16 form; {known} have one")
-        constants = _constants(graph, node, values[node.inputs[0]].quantization)
+        constants = int16_constants(graph, node, values[node.inputs[0]].quantization)
         values.update((value.name, value) for value in constants.values())
         inputs = tuple(constants[i].name if i in constants else name for i, name in enumerate(node.inputs))
         nodes.append(replace(node, inputs=inputs))
@@ -50,7 +50,12 @@ def wide_quantization(seen: Range) -> Quantization:
     return Quantization((float(np.float32(scale)),))
 
 
-def _activation(graph: Graph, value: Value) -> Value:
+def int16_activation(graph: Graph, value: Value) -> Value:
+    """Return a calibrated activation as int16.
+
+    Raises:
+        ExportError: it was not calibrated.
+    """
     if value.range is None:
         raise ExportError(f"value {value.name!r} has no calibrated range; calibrate the graph before quantizing it")
     producer = graph.producer(value.name)
@@ -61,7 +66,7 @@ def _activation(graph: Graph, value: Value) -> Value:
     return replace(value, dtype="int16", quant=wide_quantization(value.range), range=None, fixed=None)
 
 
-def _constants(graph: Graph, node: Node, x: Quantization) -> dict[int, Value]:
+def int16_constants(graph: Graph, node: Node, x: Quantization) -> dict[int, Value]:
     """Return the integer weights and biases of a node by operand, under names of its own."""
     made: dict[int, Value] = {}
     for index, role in enumerate(op_of(node).operands):

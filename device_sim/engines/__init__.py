@@ -56,7 +56,7 @@ class EngineEntry:
 
 _EVERY = tuple(Precision)
 _NOT_INT16 = tuple(precision for precision in Precision if precision is not Precision.STATIC_WI8_AI16)
-_NO_DYNAMIC = (Precision.STATIC_WI8_AI8, Precision.STATIC_WI8_AI16, Precision.FLOAT32)
+_NO_DYNAMIC = tuple(precision for precision in Precision if precision is not Precision.DYNAMIC_WI8)
 _INT8_OR_FLOAT = (Precision.STATIC_WI8_AI8, Precision.FLOAT32)
 ENGINES: dict[str, EngineEntry] = {
     "litert": EngineEntry(

@@ -66,6 +66,7 @@ def _precision(summary: Mapping[str, Any]) -> str:
         "static_wi8_ai8_percentile": "int8, percentile ranges,",
         "static_wi8_ai8_mse": "int8, least-error ranges,",
         "static_wi8_ai16": "int8 × int16",
+        "mixed_wi8": "mixed int8 and int16",
         "dynamic_wi8": "dynamic int8",
         "float32": "float32",
     }

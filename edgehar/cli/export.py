@@ -152,7 +152,7 @@ def export_table(exported: Exported) -> Table:
     """Return the verification and the sizes as a rich table."""
     from rich.table import Table
 
-    from firmware_export.model_card import difference_unit, largest_difference
+    from firmware_export.model_card import difference_unit, largest_difference, mixed_words
 
     manifest = exported.bundle.manifest
     evidence, label = manifest.provenance["verification"], manifest.precision.label
@@ -181,7 +181,9 @@ def export_table(exported: Exported) -> Table:
             f"{100 * engine['same_label']:.2f} %",
         )
     sizes = ", ".join(f"{n} {e.bytes:,} B" for n, e in manifest.files.items() if n.startswith("model_"))
-    table.caption = f"{manifest.model['parameters']:,} parameters, {manifest.model['macs']:,} MACs; {sizes}"
+    table.caption = (
+        f"{manifest.model['parameters']:,} parameters, {manifest.model['macs']:,} MACs; {sizes}{mixed_words(evidence)}"
+    )
     return table
 
 

@@ -27,6 +27,7 @@ from firmware_export.ops.max_pool2d import MAX_POOL2D
 from firmware_export.ops.mean import MEAN
 from firmware_export.ops.op import Op
 from firmware_export.ops.relu import RELU
+from firmware_export.ops.requantize import REQUANTIZE
 from firmware_export.ops.reshape import RESHAPE
 from firmware_export.ops.reverse import REVERSE
 from firmware_export.ops.softmax import SOFTMAX
@@ -53,6 +54,7 @@ OPS: Mapping[str, Op] = {
     "max_pool2d": MAX_POOL2D,
     "mean": MEAN,
     "relu": RELU,
+    "requantize": REQUANTIZE,
     "reshape": RESHAPE,
     "reverse": REVERSE,
     "softmax": SOFTMAX,

@@ -44,6 +44,7 @@ from firmware_export.ops.op import (
     Weight,
 )
 from firmware_export.ops.relu import Relu
+from firmware_export.ops.requantize import Requantize
 from firmware_export.ops.reshape import Reshape
 from firmware_export.ops.reverse import Reverse
 from firmware_export.ops.softmax import Softmax
@@ -204,6 +205,10 @@ CASES: Mapping[str, tuple[Case, ...]] = {
         Case("relu", Relu(RELU), ((1, 9, 3),)),
         Case("relu", Relu(RELU6), ((1, 14),)),
     ),
+    "requantize": (
+        Case("requantize", Requantize(), ((1, 9, 5),)),
+        Case("requantize", Requantize(), ((1, 12),)),
+    ),
     "reshape": (
         Case("reshape", Reshape((1, 27)), ((1, 9, 3),)),
         Case("reshape", Reshape((1, 3, 4)), ((1, 12),)),
@@ -326,7 +331,7 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
     elif case.op == "batch_matmul":
         a, b = values
         scale = a.quantization.scale * b.quantization.scale * np.sqrt(a.shape[-1]) * rng.uniform(20, 80)
-    elif case.op == "mean":
+    elif case.op in ("mean", "requantize"):
         scale = values[0].quantization.scale * rng.uniform(0.2, 1.5)
     elif case.op == "lstm":
         return Quantization((_f32(2.1 / 255),), int(rng.integers(-6, 6)))  # hidden states are in -1..1

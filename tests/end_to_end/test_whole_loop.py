@@ -135,6 +135,7 @@ def test_sensitivity_of_every_layer(demo, tmp_path, capsys):
 # recipe: its .tflite, the format of its inputs, the engines that run it
 RECIPES_IN_BUNDLES = {
     "static_wi8_ai16": ("model_i16.tflite", "int16", {"litert", "litert_ref", "tflm"}),
+    "mixed_wi8_99db": ("model_mixed.tflite", "int16", {"litert", "litert_ref", "tflm"}),
     "dynamic_wi8": ("model_w8.tflite", "float32", {"litert", "litert_ref"}),
     "float32": ("model_f32.tflite", "float32", {"litert", "litert_ref", "tflm", "onnxruntime"}),
 }
@@ -170,7 +171,7 @@ def test_training_on_with_the_rounding(demo, tmp_path, capsys):
     assert cli.main(["train", "--qat", str(demo / "run"), "--epochs", "1", "--out", str(aware)]) == 0
     assert cli.main(["export", str(aware), "--slim", "--out", str(out)]) == 0
     manifest = Bundle.open(out).manifest
-    assert manifest.provenance["verification"]["agreement_with_baseline"] > 0.995  # by calibration 0.98 and more
+    assert manifest.provenance["verification"]["agreement_with_baseline"] > 0.99  # two epochs leave many near-ties
     first, then = manifest.provenance["command"].split(" && ")
     assert first.startswith("edgehar train --model") and then.startswith("edgehar train --qat START --set epochs=1")
     assert "quantization-aware already" in _fails(capsys, 2, "train", "--qat", aware, "--out", tmp_path / "r")

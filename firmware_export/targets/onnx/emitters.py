@@ -155,6 +155,11 @@ def emit_softmax(writer: Writer, node: Node) -> None:
     )
 
 
+def emit_requantize(writer: Writer, node: Node) -> None:
+    """QuantizeLinear of the dequantized input."""
+    writer.result(node.output, writer.real(node.inputs[0]))
+
+
 def emit_reshape(writer: Writer, node: Node) -> None:
     """Reshape in our order of axes: a series is transposed to ``[1, T, C]`` before, a new series after."""
     real, shape = writer.real(node.inputs[0]), attrs_of(node, Reshape).shape
@@ -194,6 +199,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "max_pool2d": emit_max_pool2d,
     "mean": emit_mean,
     "relu": emit_relu,
+    "requantize": emit_requantize,
     "reshape": emit_reshape,
     "reverse": emit_reverse,
     "softmax": emit_softmax,

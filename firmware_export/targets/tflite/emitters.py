@@ -160,6 +160,16 @@ def emit_softmax(writer: Writer, node: Node) -> None:
     writer.operator(_CODE.SOFTMAX, inputs, results, (_KIND.SoftmaxOptions, options))
 
 
+def emit_requantize(writer: Writer, node: Node) -> None:
+    """QUANTIZE of integers; nothing in a float file."""
+    if writer.graph.values[node.output].quant is None:
+        writer.alias(node.output, node.inputs[0])
+        return
+    form = writer.plain if writer.is_plain(node.inputs[0]) else writer.tensor
+    inputs, results = [form(node.inputs[0])], [form(node.output)]
+    writer.operator(_CODE.QUANTIZE, inputs, results, (_KIND.QuantizeOptions, schema.QuantizeOptionsT()))
+
+
 def emit_reshape(writer: Writer, node: Node) -> None:
     """Nothing where the inner shapes are equal or only dense layers read it (they take any shape), else RESHAPE."""
     readers = writer.graph.consumers(node.output)
@@ -216,6 +226,7 @@ EMITTERS: Mapping[str, Callable[[Writer, Node], None]] = {
     "max_pool2d": emit_max_pool2d,
     "mean": emit_mean,
     "relu": emit_relu,
+    "requantize": emit_requantize,
     "reshape": emit_reshape,
     "reverse": emit_reverse,
     "softmax": emit_softmax,

@@ -44,6 +44,7 @@ VERSIONS = {
     schema.BuiltinOperator.MAX_POOL_2D: (1, 2, 3),
     schema.BuiltinOperator.MEAN: (1, 2, 3),
     schema.BuiltinOperator.PAD: (1, 2, 3),
+    schema.BuiltinOperator.QUANTIZE: (1, 1, 2),
     schema.BuiltinOperator.RELU: (1, 2, 3),
     schema.BuiltinOperator.RELU6: (1, 2, 3),
     schema.BuiltinOperator.RESHAPE: (1, 1, 1),

@@ -18,6 +18,7 @@ from firmware_export.targets.c.ops.moves import emit_concat, emit_crop1d, emit_r
 from firmware_export.targets.c.ops.pools import emit_average_pool1d, emit_max_pool1d
 from firmware_export.targets.c.ops.pools2d import emit_average_pool2d, emit_max_pool2d, emit_mean
 from firmware_export.targets.c.ops.relu import emit_relu
+from firmware_export.targets.c.ops.requantize import emit_requantize
 from firmware_export.targets.c.ops.softmax import emit_softmax
 
 EMITTERS: Mapping[str, Callable[[Layer], Kernel]] = {
@@ -40,6 +41,7 @@ EMITTERS: Mapping[str, Callable[[Layer], Kernel]] = {
     "max_pool2d": emit_max_pool2d,
     "mean": emit_mean,
     "relu": emit_relu,
+    "requantize": emit_requantize,
     "reshape": emit_reshape,
     "reverse": emit_reverse,
     "softmax": emit_softmax,
