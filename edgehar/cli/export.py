@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -117,13 +118,14 @@ def _training_command(trained: TrainedRun) -> str:
     """The command that makes this run again, after that of the run it went on from, if it did."""
     from edgehar.training.config import TrainConfig
 
-    config, start = trained.config.to_dict(), trained.record.get("start")
+    config, defaults = (json.loads(json.dumps(each.to_dict())) for each in (trained.config, TrainConfig()))
+    start = trained.record.get("start")
     if start is not None:
-        first = _command(start["config"], TrainConfig().to_dict(), "START")
+        first = _command(start["config"], defaults, "START")
         again = {key: value for key, value in config.items() if key != "quantization_aware"}
         again = {key: value for key, value in again.items() if value != start["config"][key]}
         return f"{first} && {shlex.join(['edgehar', 'train', '--qat', 'START', *_sets(again), '--out', 'RUN'])}"
-    return _command(config, TrainConfig().to_dict(), "RUN")
+    return _command(config, defaults, "RUN")
 
 
 def _command(config: Mapping[str, Any], defaults: Mapping[str, Any], out: str) -> str:
