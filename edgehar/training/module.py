@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from edgehar.heads import UNKNOWN
 from edgehar.models.heads import outputs_of, trained_outputs
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import weighted_loss
-from edgehar.training.schedule import AVERAGES, TAIL_BEGINS, warmup_cosine
+from edgehar.training.schedule import AVERAGES, TAIL_BEGINS, WeightAverage, warmup_cosine
 from edgehar.training.teacher import Teacher, distillation_loss
 
 
@@ -27,9 +26,8 @@ class HarModule(pl.LightningModule):
     def __init__(self, network: nn.Module, config: TrainConfig, total_steps: int) -> None:
         super().__init__()
         self.network = network
-        # Batch norm's statistics are averaged with the weights they belong to.
         average = AVERAGES[config.average](config.average_decay, round(TAIL_BEGINS * total_steps))
-        self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+        self.averaged = WeightAverage(network, average)
         if config.compile:
             network.compile()
         self.config = config

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 TensorList = tuple[Tensor, ...] | list[Tensor]
 Average = Callable[[TensorList, TensorList, Tensor | int], None]  # torch's multi_avg_fn
@@ -49,6 +51,37 @@ AVERAGES: dict[str, Callable[[float, int], Average]] = {  # by name: of a decay 
     "ema": lambda decay, _: moving_average(decay),
     "tail": lambda _, first: tail_mean(first),
 }
+
+
+class WeightAverage(AveragedModel):
+    """A network's averaged copy, batch norm's statistics included: they belong to the weights.
+
+    It looks the tensors up once; to walk through both networks every step took longer than to average them.
+    """
+
+    def __init__(self, network: nn.Module, average: Average) -> None:
+        super().__init__(network, multi_avg_fn=average, use_buffers=True)
+        self._groups: list[tuple[list[Tensor], list[Tensor]]] = []
+
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move towards the weights of ``model``, always the same one and on one device from the first update on."""
+        if not self._groups:
+            pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+            for floating in (True, False):
+                group = [pair for pair in pairs if pair[0].is_floating_point() == floating]
+                if group:
+                    self._groups.append(([mine for mine, _ in group], [theirs for _, theirs in group]))
+        updates = int(self.n_averaged)
+        for mine, theirs in self._groups:
+            if updates:
+                self.multi_avg_fn(mine, theirs, updates)  # type: ignore[misc]  # given above
+            else:
+                torch._foreach_copy_(mine, theirs)
+        self.n_averaged += 1
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [each.detach() for each in itertools.chain(network.parameters(), network.buffers())]
 
 
 def _average_with(weight_of: Callable[[int], float]) -> Average:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
-from edgehar.training.schedule import moving_average, tail_mean, warmup_cosine
+from edgehar.training.schedule import WeightAverage, moving_average, tail_mean, warmup_cosine
 
 
 def averaged(update, values):
@@ -41,3 +42,24 @@ def test_warmup_cosine_rises_falls_and_may_hold():
     held = warmup_cosine(100, 0.05, hold=0.75)
     assert held(74) == factor(74)
     assert held(99) == held(75) == factor(75)
+
+
+def test_weight_average_holds_weights_and_statistics_and_survives_saving():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    ours = WeightAverage(network, moving_average(0.9))
+    torchs = AveragedModel(network, multi_avg_fn=moving_average(0.9), use_buffers=True)
+    for step in range(6):
+        with torch.no_grad():
+            network(torch.randn(8, 3))
+            for weight in network.parameters():
+                weight.add_(torch.randn_like(weight))
+        if step == 3:  # as a resumed run does
+            saved = ours.state_dict()
+            ours = WeightAverage(network, moving_average(0.9))
+            ours.load_state_dict(saved)
+        ours.update_parameters(network)
+        torchs.update_parameters(network)
+    expected = torchs.state_dict()
+    assert ours.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in ours.state_dict().items())
