@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.engines import DEFAULT_ENGINE, ENGINES
+from device_sim.firmware import Twins, firmware_beside_device
 from device_sim.golden import GoldenCheck, check_golden
 from device_sim.results import SimulationResult
 from device_sim.simulate import simulate, write_summary
@@ -60,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_positive, metavar="S", help="only the first S seconds of each recording")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write summary.json here")
     parser.add_argument("--resample", action="store_true", help="bring recordings with t_s to the bundle's rate")
+    parser.add_argument(
+        "--firmware",
+        action="store_true",
+        help="also push the samples through the bundle's C pipeline, and compare every decision",
+    )
     return parser
 
 
@@ -90,12 +96,13 @@ def _run(options: argparse.Namespace) -> int:
     if not options.recordings and result.traces and len(result.traces[0].outputs):
         trace = result.traces[0]
         check = check_golden(bundle, options.engine, trace.outputs, [head.outputs for head in trace.others])
+    twins = firmware_beside_device(bundle, recordings) if options.firmware else None
     if options.json is not None:
         write_summary(options.json, result)
-    print("\n".join(_table(result, check)))
+    print("\n".join([*_table(result, check), *_firmware_lines(twins)]))
     if result.summary["interrupted"]:
         return INTERRUPTED
-    return 0 if check is None or check.passed else 1
+    return 0 if (check is None or check.passed) and (twins is None or not twins.differences) else 1
 
 
 def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
@@ -152,6 +159,14 @@ def _head_lines(summary: dict[str, Any]) -> list[str]:
         title = f"head        {head['name']} ({head['kind']})"
         lines.append(f"{title}  {words or 'no known answer'}  ({head['windows']} windows)")
     return lines
+
+
+def _firmware_lines(twins: Twins | None) -> list[str]:
+    if twins is None:
+        return []
+    found = "; ".join(dict.fromkeys(twins.differences)) or "every bit as in the simulated device"
+    verdict = "FAILED" if twins.differences else "ok"
+    return ["", f"firmware    {verdict}: {twins.decisions} decisions, {twins.events} events in C; {found}"]
 
 
 def _golden_lines(check: GoldenCheck | None) -> list[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
+from device_sim.engines.c_native import open_c_native
 from device_sim.engines.protocol import Engine
 from device_sim.results import Event
+from device_sim.sources import on_device
 from edgehar.bundle import Bundle, Manifest
 from edgehar.c_pipeline import EVENT_ACTIVITY, CPipeline, Replayed
+from edgehar.recording import Recording
 
 BLOCK_SAMPLES = 1 << 16  # at once; the windows of both sides are kept for that long
 
@@ -100,6 +103,24 @@ class Twins:
         if not same:
             self.differences.append(f"{what} differ in the samples from {self.samples} on")
         return same
+
+
+def firmware_beside_device(bundle: Bundle, recordings: Sequence[Recording]) -> Twins:
+    """Return device and firmware of a bundle after they have seen these recordings, each from a reset.
+
+    The device's network is the firmware's own, compiled here, so what is compared is all around it; that the network
+    gives the golden logits is for :mod:`device_sim.golden`.
+
+    Raises:
+        MissingExtraError, EngineError: see :func:`device_sim.engines.c_native.open_c_native`.
+        DataError: a recording does not fit the bundle.
+    """
+    engine = open_c_native(bundle)
+    twins = Twins(bundle, engine, engine.pipeline)
+    for recording in recordings:
+        twins.push(on_device(recording, bundle.manifest).samples)
+        twins.finish()
+    return twins
 
 
 class _Watched:

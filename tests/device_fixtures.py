@@ -178,10 +178,9 @@ def tiny_graph(window: int, features: int) -> Graph:
     return assemble(["window"], ["logits"], nodes, values)
 
 
-def tiny_firmware(manifest: Manifest) -> dict[str, bytes]:
-    """The files of ``firmware/``."""
-    files = write_firmware(manifest, tiny_graph(manifest.window, manifest.front_end.width)).files
-    return {f"firmware/{name}": data for name, data in files.items()}
+def firmware_of(manifest: Manifest, graph: Graph) -> dict[str, bytes]:
+    """The files of ``firmware/``, by their names in a bundle."""
+    return {f"firmware/{name}": data for name, data in write_firmware(manifest, graph).files.items()}
 
 
 def offline_windows(manifest: Manifest, samples: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -204,7 +203,7 @@ def tiny_files(manifest: Manifest, golden: Recording, held_out: tuple[Recording,
     return {
         "model_i8.tflite": tflite_bytes(*shape),
         "model_i8.onnx": onnx_bytes(*shape),
-        **tiny_firmware(manifest),
+        **firmware_of(manifest, tiny_graph(*shape)),
         "golden.npz": dump_npz(
             stream_samples=golden.samples,
             stream_labels=golden.labels,

@@ -15,7 +15,11 @@ MODEL = "firmware/har_model.c"
 
 
 class CNativeEngine:
-    """Runs ``har_model_run``. See :class:`device_sim.engines.protocol.Engine`."""
+    """Runs ``har_model_run``. See :class:`device_sim.engines.protocol.Engine`.
+
+    Attributes:
+        pipeline: the whole firmware, of which the engine runs the network.
+    """
 
     name = "c_native"
 
@@ -24,23 +28,23 @@ class CNativeEngine:
         self.version = compiler.version
         files = firmware_files(bundle)
         try:
-            self._pipeline = CPipeline(files, compiler)
+            self.pipeline = CPipeline(files, compiler)
         except EngineError as error:
             raise EngineError(f"engine c_native: {MODEL} cannot be used: {error}; export the model again") from None
-        facts = [[tensor_facts(tensor) for tensor in part] for part in (self._pipeline.inputs, self._pipeline.outputs)]
+        facts = [[tensor_facts(tensor) for tensor in part] for part in (self.pipeline.inputs, self.pipeline.outputs)]
         check_model("c_native", bundle.manifest, *facts)
         self._model_bytes = bundle.manifest.files[MODEL].bytes
 
     def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
         """Return the int8 logits of each head for one window."""
-        return self._pipeline.infer(*inputs)
+        return self.pipeline.infer(*inputs)
 
     def reset(self) -> None:
         """Nothing is kept from window to window."""
 
     def memory_bytes(self) -> dict[str, int]:
         """Return the size of the source, and what the firmware takes on a board, code and stack aside."""
-        sizes = self._pipeline.sizes
+        sizes = self.pipeline.sizes
         return {
             "model_bytes": self._model_bytes,
             **{f"firmware_{name}_bytes": sizes[name] for name in ("context", "arena", "constants")},

@@ -6,6 +6,7 @@ That its bits are the Python device's: ``tests/properties/test_c_pipeline.py``.
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 import threading
@@ -165,6 +166,21 @@ def test_it_owns_no_memory_and_needs_nothing_but_moves_of_bytes(bundle):
     assert {name for name, kind in kinds.items() if kind == "T"} == public
 
 
+def test_no_function_calls_itself_or_a_later_one(bundle):
+    """Functions stand in the order in which they may be called, so recursion is impossible."""
+    files = firmware_files(bundle)
+    order = [*sorted(name for name in files if name.endswith(".h")), "har_model.c", "har.c"]
+    text = "\n".join(files[name].decode() for name in order)
+    text = re.sub(r"/\*.*?\*/|//[^\n]*|\"[^\"\n]*\"", " ", text, flags=re.S)
+    found = [(match[1], match.end()) for match in re.finditer(r"^[\w *]*?\b(\w+)\([^;{}()]*\)\s*\{", text, re.M)]
+    names = [name for name, _ in found]
+    assert len(names) == len(set(names)) > 15 and names[-1] == "har_invalid_samples"
+    for index, (name, begin) in enumerate(found):
+        end = text.index("\n}", begin)
+        called = set(re.findall(r"\b(\w+)\(", text[begin:end])) & set(names)
+        assert called <= set(names[:index]), name
+
+
 def test_the_example_reads_a_csv(bundle, pipeline):
     files = {n: d for n, d in firmware_files(bundle).items() if n.endswith((".c", ".h"))}
     program = linked(compilers()["cc"], files, ("-std=c99", "-O1", "-ffp-contract=off", *STRICT), ".exe")
@@ -304,11 +320,17 @@ def test_heads_of_all_kinds(tmp_path):
         Head("moving", "binary", ("moving",), replace(OUTPUT, zero_point=31)),
         Head("posture", "multiclass", ("up", "down"), replace(OUTPUT, scale=2.0**-6)),
         Head("flags", "multilabel", ("x", "y", "z"), replace(OUTPUT, scale=2.0**-3, zero_point=-128)),
+        Head("int_a", "multilabel", ("c", "b"), OUTPUT),
     )
     bundle = firmware_bundle(tmp_path, heads=heads)
     assert differences(bundle, SAMPLES) == []
     header = bundle.read("firmware/har.h").decode()
-    for line in ("#define HAR_LABEL_INT_A_B 1", "#define HAR_LABEL_INT_A_B_2 2", "har_head_moving head_moving;"):
+    for line in (
+        "#define HAR_LABEL_INT_A_B 1",
+        "#define HAR_LABEL_INT_A_B_2 2",
+        "har_head_moving head_moving;",
+        "HAR_LABEL_INT_A_B_1 1",
+    ):
         assert line in header
     assert rb'"say \042\303\274\077\077/\042"' in bundle.read("firmware/har.c")
 

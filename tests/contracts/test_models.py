@@ -3,17 +3,22 @@ ten seconds of it run on the device.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
+from c_cases import STRICT, compilers
+from device_fixtures import LABELS, altered, firmware_of, make_tiny_bundle, synthetic_recording
 from model_fixtures import CLASSES, HOP, WINDOW, fitted_front_end, model_inputs, model_tensors, tiny_model
 
 from device_sim.device import Device
 from device_sim.engines import open_engine
+from device_sim.firmware import Twins
 from device_sim.simulate import simulate
 from edgehar.bundle import Head, ModelInput, dump_npz
+from edgehar.c_compiler import FLAGS
+from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.models import MODELS
 from firmware_export.convert import convert
 from firmware_export.ops import is_stateful
@@ -131,22 +136,23 @@ def test_exports_runs_and_every_engine_agrees(name, network, fed, converted, tmp
     bundle = bundle_of(name, converted, tmp_path)
     ten_seconds_run(bundle)
     reset_equals_fresh(bundle)
+    firmware_is_the_device(bundle)
 
 
 def bundle_of(name, converted, folder):
     """The tiny bundle of the device's own tests with this network in it; its golden stream stays the old network's."""
     tiny = make_tiny_bundle(folder, window=WINDOW, hop=HOP)
     inputs = zip(model_inputs(name), converted.input_quants, strict=True)
+    fields = {
+        "front_end": fitted_front_end(),
+        "inputs": tuple(ModelInput(**vars(each), quant=quant) for each, quant in inputs),
+        "heads": (Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
+        "model": {"name": name, "stateful": is_stateful(converted.integers)},
+    }
     files = {n: converted.files[n] for n in ("model_i8.tflite", "model_i8.onnx")}
-    return altered(
-        tiny,
-        folder,
-        files | {"baseline.npz": dump_npz(), "baseline.json": json.dumps({"device": "cpu"}).encode()},
-        front_end=fitted_front_end(),
-        inputs=tuple(ModelInput(**vars(each), quant=quant) for each, quant in inputs),
-        heads=(Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
-        model={"name": name, "stateful": is_stateful(converted.integers)},
-    )
+    files |= {"baseline.npz": dump_npz(), "baseline.json": json.dumps({"device": "cpu"}).encode()}
+    files |= firmware_of(replace(tiny.manifest, **fields), converted.integers)
+    return altered(tiny, folder, files, **fields)
 
 
 def ten_seconds_run(bundle):
@@ -162,3 +168,15 @@ def reset_equals_fresh(bundle):
     used.reset()
     fresh = Device(bundle, open_engine("tflm", bundle)).run(after)
     assert np.array_equal([d.outputs for d in used.run(after)], [d.outputs for d in fresh])
+
+
+def firmware_is_the_device(bundle):
+    """The C sources, warnings as errors, make the decisions of the Python device bit for bit."""
+    pipeline = CPipeline(firmware_files(bundle), compilers()["cc"], (*FLAGS, "-O1", *STRICT))
+    twins = Twins(bundle, open_engine("tflm", bundle), pipeline)
+    samples = synthetic_recording(500, seed=12).samples
+    samples[300:320, 1] = np.nan
+    twins.push(samples)
+    twins.finish()
+    assert twins.decisions == (500 - WINDOW) // HOP + 1
+    assert twins.differences == []

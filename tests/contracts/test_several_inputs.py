@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from c_cases import STRICT, compilers
-from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
+from device_fixtures import LABELS, altered, firmware_of, make_tiny_bundle, synthetic_recording
 
 from device_sim.device import Device
 from device_sim.engines import ENGINES, open_engine
@@ -25,7 +25,6 @@ from edgehar.signal.features import default_window_features
 from firmware_export.convert import convert
 from firmware_export.reference import run
 from firmware_export.sensitivity import layer_sensitivity
-from firmware_export.targets.c import write_firmware
 from firmware_export.to_onnx import export_onnx
 from firmware_export.verify import verify
 
@@ -108,8 +107,7 @@ def bundle(tiny, inputs, converted, tmp_path_factory):
         "inputs": tuple(ModelInput(**vars(i), quant=q) for i, q in zip(inputs, converted.input_quants, strict=True)),
         "heads": (Head("activity", "multiclass", LABELS, converted.output_quants[0]),),
     }
-    firmware = write_firmware(replace(tiny.manifest, **fields), converted.integers).files
-    files |= {f"firmware/{name}": data for name, data in firmware.items()}
+    files |= firmware_of(replace(tiny.manifest, **fields), converted.integers)
     return altered(tiny, tmp_path_factory.mktemp("two"), files, **fields)
 
 

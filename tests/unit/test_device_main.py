@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from device_fixtures import make_tiny_bundle, synthetic_recording
+from device_fixtures import altered, make_tiny_bundle, synthetic_recording
 
 from device_sim import __main__ as command
 from device_sim.clock import RealTimeClock
@@ -42,6 +42,20 @@ def test_without_a_recording_it_replays_and_checks_the_golden_stream(bundle, tmp
     assert "accuracy" in out
     assert "p99.9" in out
     assert json.loads((tmp_path / "summary.json").read_text())["engine"] == "tflm"
+
+
+def test_the_firmware_beside_the_device(bundle, tmp_path, capsys):
+    assert command.main([str(bundle.path), "--engine", "c_native", "--firmware"]) == 0
+    out = capsys.readouterr().out
+    assert "golden      ok: 61 of 61 windows equal" in out
+    assert "firmware    ok: 61 decisions" in out
+    har = bundle.read("firmware/har.c").replace(
+        b"ctx->candidate_start = ctx->samples - 1;", b"ctx->candidate_start = 7;"
+    )
+    wrong = altered(bundle, tmp_path, {"firmware/har.c": har})
+    assert command.main([str(wrong.path), "--firmware"]) == 1
+    assert "firmware    FAILED: 61 decisions" in (out := capsys.readouterr().out)
+    assert "events differ in the samples from 0 on" in out
 
 
 def test_csv_recordings(bundle, tmp_path, capsys):

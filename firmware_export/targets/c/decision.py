@@ -116,10 +116,11 @@ def head_names(heads: Sequence[Head]) -> tuple[HeadNames, ...]:
 
 def head_types(heads: Sequence[Head], names: Sequence[HeadNames]) -> str:
     """Return the declarations of all heads for ``har.h``: label numbers, label texts, the struct of answers."""
-    return "\n\n".join(_head_type(head, c_names) for head, c_names in zip(heads, names, strict=True))
+    taken: list[str] = []
+    return "\n\n".join(_head_type(head, c_names, taken) for head, c_names in zip(heads, names, strict=True))
 
 
-def _head_type(head: Head, names: HeadNames) -> str:
+def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
     notes = {
         "probability": "of each label",
         "label": f"index into {names.table}",
@@ -127,10 +128,10 @@ def _head_type(head: Head, names: HeadNames) -> str:
         "logits": f"real = {head.quant.scale:.9g} * (q - ({head.quant.zero_point}))",
     }
     upper = names.member.removeprefix("head_").upper()
-    taken: list[str] = []
+    numbers = []
     for index, label in enumerate(head.labels):
-        taken.append(_unique(identifier(label).upper(), taken, index))
-    numbers = [f"#define HAR_LABEL_{upper}_{label} {index}" for index, label in enumerate(taken)]
+        taken.append(_unique(f"HAR_LABEL_{upper}_{identifier(label).upper()}", taken, index))
+        numbers.append(f"#define {taken[-1]} {index}")
     members = [Member(m.kind, m.name, m.shape, notes[m.name]).text for m in names.members]
     return code(
         STRUCT,
