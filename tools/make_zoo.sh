@@ -9,7 +9,7 @@ make_one() {  # NAME [option of train ...]
   name=$1
   shift
   "$edgehar" train --dataset hapt --seed 0 "$@" --out "$work/$name"
-  "$edgehar" export "$work/$name" --slim --out "edgehar/zoo/$name.edgehar"
+  "$edgehar" export "$work/$name" --slim --target tflite,onnx,c --out "edgehar/zoo/$name.edgehar"
 }
 make_one ds_cnn
 make_one ds_cnn_3k --config configs/ds_cnn_3k.toml

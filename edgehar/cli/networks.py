@@ -100,7 +100,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         files = firmware_files(bundle)
         sources: NetworkSources = read_sources(files)
     else:
-        integers, kernels = _integers(bundle, inputs), Optimize(optimize or "speed")
+        integers, kernels = integers_of(bundle, inputs), Optimize(optimize or "speed")
         sources = write_network(integers, origin=manifest.name, optimize=kernels)
         try:
             files = write_firmware(manifest, integers, manifest.name, kernels).files
@@ -165,8 +165,8 @@ def network_of(model: str, windows: int, optimize: str | None = None) -> Network
     return network_of_bundle(Bundle.open(model), windows, optimize)
 
 
-def _integers(bundle: Bundle, windows: Sequence[NDArray[np.int8]]) -> Graph:
-    """The bundle's quantized graph: scales and integers are those of its QDQ file."""
+def integers_of(bundle: Bundle, windows: Sequence[NDArray[np.int8]]) -> Graph:
+    """Return a bundle's quantized graph: scales and integers are those of its QDQ file, whatever the windows."""
     from firmware_export.convert import convert
 
     quants = [each.quant for each in bundle.manifest.inputs]

@@ -1,0 +1,29 @@
+/* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
+ * ae68afda5b67ecaf1411de9783e58ddd300b0c1fcde7cf90e6d1937c0e473979
+ *
+ * 8 layers, 227592 multiply-accumulates a window. No allocation, no globals that change, no float.
+ */
+#ifndef HAR_MODEL_H
+#define HAR_MODEL_H
+
+#include <stdint.h>
+
+#define HAR_MODEL_ARENA_BYTES 3608 /* working memory; nothing in it is kept from run to run */
+#define HAR_MODEL_WEIGHT_BYTES 22368 /* constants, in flash */
+#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042Conv_4\042, \042conv1d\042, 116640], [\042layer_1_depthwise_conv1d\042, \042Conv_9\042, \042depthwise_conv1d\042, 8280], [\042layer_2_conv1d\042, \042Conv_14\042, \042conv1d\042, 26496], [\042layer_3_depthwise_conv1d\042, \042Conv_19\042, \042depthwise_conv1d\042, 6480], [\042layer_4_conv1d\042, \042Conv_24\042, \042conv1d\042, 69120], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_27\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_35\042, \042dense\042, 576]]" /* function, name, op, products */
+#define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.027764758095145226, -19]]]" /* shape, scale, zero point of inputs, outputs */
+
+typedef union har_model_arena {
+    int8_t s8[HAR_MODEL_ARENA_BYTES];
+    int16_t s16[HAR_MODEL_ARENA_BYTES / 2];
+    int64_t s64[HAR_MODEL_ARENA_BYTES / 8];
+} har_model_arena;
+
+/* Run the network over one window. Buffers must not overlap.
+ *
+ * in features: [128, 9], real = 0.0315761454 * (q - (24))
+ * out logits: [6], real = 0.0277647581 * (q - (-19))
+ */
+void har_model_run(har_model_arena *arena, const int8_t in0_features[1152], int8_t out0_logits[6]);
+
+#endif
