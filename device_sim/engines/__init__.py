@@ -105,9 +105,9 @@ def open_engine(name: str, bundle: Bundle) -> Engine:
     manifest = bundle.manifest
     if not entry.runs(manifest):
         able = [other for other, its in ENGINES.items() if its.runs(manifest)]
-        network = "a network with an LSTM" if manifest.model.get("stateful") else "networks"
+        network = "networks with an LSTM" if manifest.model.get("stateful") else "networks"
         raise EngineError(
-            f"engine {name}: has no kernels for {network} of recipe {manifest.recipe}, which {', '.join(able)} run; "
-            "choose one of them with --engine, or export with another --recipe"
+            f"engine {name}: has no kernels for {network} in recipe {manifest.recipe}; choose another --engine of "
+            f"{', '.join(able) or 'none'}, or export with another --recipe"
         )
     return entry.open(bundle)

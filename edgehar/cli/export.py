@@ -123,7 +123,7 @@ def _training_command(trained: TrainedRun) -> str:
     if start is not None:
         first = _command(start["config"], defaults, "START")
         again = {key: value for key, value in config.items() if key != "quantization_aware"}
-        again = {key: value for key, value in again.items() if value != start["config"][key]}
+        again = {key: value for key, value in again.items() if value != start["config"].get(key)}
         return f"{first} && {shlex.join(['edgehar', 'train', '--qat', 'START', *_sets(again), '--out', 'RUN'])}"
     return _command(config, defaults, "RUN")
 

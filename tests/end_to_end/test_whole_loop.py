@@ -158,7 +158,9 @@ def test_every_recipe_goes_through_the_whole_loop(recipe, demo, tmp_path, capsys
             assert code == 0 and "golden      ok" in said.out, said.out
         else:
             assert code == 1 and said.err.count("\n") == 1
-            assert f"no kernels for networks of recipe {recipe}, which litert, litert_ref" in said.err
+            assert (
+                f"no kernels for networks in recipe {recipe}; choose another --engine of litert, litert_ref" in said.err
+            )
     summary, page = tmp_path / "s.json", tmp_path / "r.html"
     words = ["report", str(out), "--subjects", "2", "-o", str(page), "--engines", "litert", "--json", str(summary)]
     assert cli.main(words) == 0

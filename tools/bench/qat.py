@@ -18,7 +18,7 @@ from edgehar.cli.export import plan_from_run
 from edgehar.cli.train import on_with
 from edgehar.files import write_json
 from edgehar.heads import window_truth
-from edgehar.signal import sliding_windows
+from edgehar.signal import input_tensors, sliding_windows
 from edgehar.training.config import load_config
 from edgehar.training.fit import train
 from edgehar.training.run_folder import TrainedRun, open_run
@@ -77,12 +77,13 @@ def held_out(trained_run: TrainedRun) -> tuple:
     )
     task = plan.tasks[0]
     truth = [window_truth(task, r.labels, r.label_names, plan.window, plan.hop)[:, 0] for r in recordings]
-    return plan, windows, np.concatenate(truth)
+    return plan, input_tensors(plan.inputs, windows), np.concatenate(truth)
 
 
-def int8_labels(plan: object, recipe: str, windows: np.ndarray) -> np.ndarray:
+def int8_labels(plan: object, recipe: str, windows: tuple) -> np.ndarray:
     converted = convert(plan.onnx, plan.calibration, recipe)
-    return converted.run(converted.input_quants[0].quantize(windows))[0].argmax(axis=1)
+    fed = [quant.quantize(x) for quant, x in zip(converted.input_quants, windows, strict=True)]
+    return converted.run(fed)[0].argmax(axis=1)
 
 
 def scores(labels: np.ndarray, truth: np.ndarray, own: np.ndarray) -> dict[str, float]:

@@ -1,18 +1,21 @@
 """Ways to choose the integers of one trained network, side by side on its held-out windows.
 
-    python tools/bench/recipes.py RUN... [--json FILE]
+    python tools/bench/recipes.py RUN... [--precisions] [--json FILE]
 
 First table: every rule for the ranges, each with the mean over time as AVERAGE_POOL_2D (which keeps its input's scale)
 and as a depthwise convolution of equal weights (which has a scale of its own). Second: int8 and int16 activations, and
-int8 weights with float activations. Agreement is with the float network.
+int8 weights with float activations, and with --precisions that one alone. Agreement is with the float network.
 """
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tflite_micro import runtime
 
+from device_sim.engines.protocol import native_stderr_captured
 from edgehar.cli.export import plan_from_run
 from edgehar.files import write_json
 from edgehar.heads import window_truth
@@ -38,6 +41,7 @@ from firmware_export.verify import Candidate, run_litert_default, run_onnxruntim
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--precisions", action="store_true", help="the second table alone")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     results, precisions = [], []
@@ -53,29 +57,33 @@ def main() -> None:
         )
         precisions += [{"run": path.name, "recipe": r} | measure_recipe(plan, r, windows, truth) for r in PRECISIONS]
         pooled = run_passes(read_onnx(plan.onnx), PASSES)
-        for mean, graph in {"pool": pooled, "depthwise": mean_as_depthwise(pooled)}.items():
+        for mean, graph in {} if args.precisions else {"pool": pooled, "depthwise": mean_as_depthwise(pooled)}.items():
             for rule in RangeRule:
                 quantized = quantize(run_passes(calibrate(graph, plan.calibration, rule), RANGE_PASSES))
                 row = {"run": path.name, "mean": mean, "ranges": str(rule)}
                 results.append(row | measure(graph, quantized, windows, truth))
                 print("  ".join(str(value) for value in results[-1].values()), flush=True)
-    print("\n| ranges | mean | " + " | ".join(FIGURES) + " |")
-    print("|---|---|" + "---|" * len(FIGURES))
-    for mean in ("pool", "depthwise"):
+    if results:
+        print("\n| ranges | mean | " + " | ".join(FIGURES) + " |")
+        print("|---|---|" + "---|" * len(FIGURES))
+    for mean in ("pool", "depthwise") if results else ():
         for rule in RangeRule:
             rows = [r for r in results if (r["mean"], r["ranges"]) == (mean, str(rule))]
             cells = [" / ".join(form.format(r[key]) for r in rows) for key, form in FIGURES.items()]
             print(f"| {rule} | {mean} | " + " | ".join(cells) + " |")
-    print("\n| recipe | agreement | accuracy | logits_db | bytes |\n|---|---|---|---|---|")
+    columns = ("recipe", "agreement", "accuracy", "logits_db", "int16 nodes", "bytes", "TFLM arena")
+    print("\n| " + " | ".join(columns) + " |")
+    print("|---" * len(columns) + "|")
     for name in PRECISIONS:
         rows = [r for r in precisions if r["recipe"] == name]
         cells = [" / ".join(FIGURES[k].format(r[k]) for r in rows) for k in ("agreement", "accuracy", "logits_db")]
-        print(f"| {name} | " + " | ".join([*cells, f"{rows[0]['bytes']:,}"]) + " |")
+        cells += [" / ".join(f"{r[key]:,}" for r in rows) for key in ("int16", "bytes", "arena")]
+        print(f"| {name} | " + " | ".join(cells) + " |")
     if args.json:
         write_json(args.json, {"choices": results, "precisions": precisions})
 
 
-PRECISIONS = ("static_wi8_ai8", "static_wi8_ai16", "dynamic_wi8")
+PRECISIONS = ("static_wi8_ai8", "mixed_wi8", "static_wi8_ai16", "dynamic_wi8", "float32")
 FIGURES = {
     "agreement": "{:.2%}",
     "accuracy": "{:.2%}",
@@ -113,7 +121,21 @@ def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np
         converted.output_quants,
     )
     found = sink.dequantize(converted.run(source.quantize(windows))[0])
-    return scores(expected, found, truth) | {"bytes": len(converted.file("tflite"))}
+    file, graph = converted.file("tflite"), converted.graph
+    wide = sum(graph.values[node.output].dtype == "int16" for node in graph.nodes)
+    return scores(expected, found, truth) | {"int16": wide, "bytes": len(file), "arena": arena_bytes(file)}
+
+
+def arena_bytes(tflite: bytes) -> int:
+    """What TFLite Micro's recording allocator counts; 0 where it refuses the file."""
+    try:
+        with native_stderr_captured():
+            interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=2**22)
+    except RuntimeError:
+        return 0
+    with native_stderr_captured() as log:
+        interpreter.print_allocations()
+    return next(int(m[1]) for line in log.lines if (m := re.search(r"Arena allocation total (\d+) bytes", line)))
 
 
 def scores(expected: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -122,8 +144,13 @@ def scores(expected: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[s
         "windows": len(found),
         "agreement": float(np.mean(labels == expected.argmax(axis=1))),
         "accuracy": float(np.mean(labels[known] == truth[known])),
-        "logits_db": float(10 * np.log10(np.square(expected).sum() / np.square(found - expected).sum())),
+        "logits_db": db(np.square(expected).sum(), np.square(found - expected).sum()),
     }
+
+
+def db(signal: float, noise: float) -> float:
+    """Ratio in dB; infinite where there is no noise."""
+    return float("inf") if noise == 0 else float(10 * np.log10(signal / noise))
 
 
 def measure(graph: Graph, quantized: Graph, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
