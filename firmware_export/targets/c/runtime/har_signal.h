@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__FAST_MATH__) || (defined(__GCC_IEC_559) && __GCC_IEC_559 == 0)
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
+    (defined(__GCC_IEC_559) && __GCC_IEC_559 == 0)
 #error "edgehar: -ffast-math, parts of it, and -ffp-contract=fast change the results; compile without them"
 #endif
 #if FLT_EVAL_METHOD != 0
