@@ -141,6 +141,8 @@ def bounds_of(graph: Graph) -> Mapping[str, Bound]:
         tables.append(RECURRENT_BOUNDS)
     if any(node.op == "batch_matmul" for node in graph.nodes):
         tables.append(ATTENTION_BOUNDS)
+    if any(node.op == "l2_norm" and node.output in graph.outputs for node in graph.nodes):
+        tables.append(UNIT_LENGTH_BOUNDS)
     if any(node.op == "softmax" and graph.values[node.output].dtype == "int16" for node in graph.nodes):
         tables.append(WIDE_SOFTMAX_BOUNDS)
     bounds = {engine: max((table[engine] for table in tables), key=lambda bound: bound.max_lsb) for engine in BOUNDS}
@@ -330,4 +332,12 @@ WIDE_SOFTMAX_BOUNDS: Mapping[str, Bound] = {
     "tflm": BOUNDS["tflm"],
     "litert": Bound(64, 0.999, STEP_OF_TABLE),
     "onnxruntime": BOUNDS["onnxruntime"],
+}
+
+STEP_BEFORE_LENGTH = "a step before the division by the length is several after it where the vector is short"
+UNIT_LENGTH_BOUNDS: Mapping[str, Bound] = {
+    "litert_reference": BOUNDS["litert_reference"],
+    "tflm": BOUNDS["tflm"],
+    "litert": Bound(16, 0.995, f"{BOUNDS['litert'].reason}; {STEP_BEFORE_LENGTH}"),
+    "onnxruntime": Bound(16, 0.995, f"{BOUNDS['onnxruntime'].reason}; {STEP_BEFORE_LENGTH}"),
 }

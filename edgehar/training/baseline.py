@@ -36,7 +36,8 @@ class Baseline:
     Attributes:
         device: where they were computed, e.g. ``NVIDIA H200`` or a processor's name.
         tasks: what each head is asked.
-        logits: recording name → ``[N, K]`` of each head, for all windows at 0, hop, 2 hop, ...
+        logits: recording name → ``[N, K]`` of each head, for all windows at 0, hop, 2 hop, ...; then the embedding
+            ``[N, E]`` where the network has one.
         scores: of the first head, over the scored windows of all recordings.
         heads: of every head.
     """
@@ -76,7 +77,7 @@ def _cpu_name() -> str:
 
 @torch.inference_mode()
 def predict(network: nn.Module, inputs: Sequence[F32], device: torch.device) -> tuple[F32, ...]:
-    """Return logits ``[N, K]`` of each head for inputs ``[N, ...]``, in float32 without TF32."""
+    """Return every output ``[N, K]`` of the network for inputs ``[N, ...]``, in float32 without TF32."""
     chunks = []
     for start in range(0, len(inputs[0]), BATCH):
         part = (torch.from_numpy(np.ascontiguousarray(x[start : start + BATCH])).to(device) for x in inputs)
@@ -92,9 +93,9 @@ def score_outputs(
     Args:
         tasks: the heads.
         truth: ``[N, W]`` of each.
-        logits: ``[N, K]`` of each.
+        logits: ``[N, K]`` of each; an embedding after them is not scored here.
     """
-    decided = [decide(task.kind, values) for task, values in zip(tasks, logits, strict=True)]
+    decided = [decide(task.kind, values) for task, values in zip(tasks, logits, strict=False)]
     known = truth[0][:, 0] != UNKNOWN
     first = score(truth[0][known, 0], decided[0][known, 0], len(tasks[0].labels))
     return first, tuple(map(score_head, tasks, truth, decided))
@@ -141,7 +142,8 @@ def baseline_files(baseline: Baseline) -> dict[str, bytes]:
     """
     summary = {"device": baseline.device, **baseline.metrics()}
     arrays: dict[str, NDArray[np.generic]] = {}
-    for name, (first, *others) in baseline.logits.items():
+    for name, outputs in baseline.logits.items():
+        first, *others = outputs[: len(baseline.tasks)]
         arrays[f"labels/{name}"] = first.argmax(axis=1).astype(np.int8)
         arrays[f"logits/{name}"] = first
         for i, logits in enumerate(others, start=1):

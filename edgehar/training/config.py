@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,8 @@ from edgehar.heads import Task
 from edgehar.plain_data import from_mapping
 from edgehar.signal import InputChoice
 
+EMBEDDING = "embedding"  # the output's name
+MININGS = ("random", "semi_hard", "hard")
 HAR_LABELS = ("walking", "upstairs", "downstairs", "sitting", "standing", "laying")
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"float32": "32-true", "bf16": "bf16-mixed"}  # Lightning's
 
@@ -76,12 +78,53 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
+class EmbeddingConfig:
+    """A further output of unit length, trained by triplets: what classes are later enrolled with (docs/few_shot.md)."""
+
+    width: int = 0  # numbers of the embedding; 0 = the network has none
+    weight: float = 1.0  # of the triplet loss beside the heads' losses
+    margin: float = 0.2  # of squared distances, which are 0 to 4
+    mining: str = "semi_hard"  # key of edgehar.training.triplets.MINERS
+    classes_per_batch: int = 12  # N of N classes × M samples; classes come again where there are fewer
+    samples_per_class: int = 10  # M
+    turned: float = 0.5  # share of a batch's classes seen turned or backwards: edgehar.training.turned_classes
+    labels: tuple[str, ...] = ()  # classes of the triplets; () = those of the first head
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # label -> the data set's labels
+    purity: float = 1.0  # share of a window's samples that must agree
+
+    def __post_init__(self) -> None:
+        limits = {"width": (0, 4096), "weight": (0, 1e6), "margin": (0, 4), "classes_per_batch": (2, 10_000),
+                  "samples_per_class": (2, 10_000), "turned": (0, 1)}  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"embedding.{name} is {value}, expected {low} to {high}")
+        if self.mining not in MININGS:
+            raise ConfigError(f"embedding.mining is {self.mining!r}, expected {', '.join(MININGS)}")
+        if self.labels:
+            _ = self.task
+
+    @property
+    def task(self) -> Task:
+        """What classes its triplets are of, where it names them itself.
+
+        Raises:
+            ConfigError: the fields do not fit together.
+        """
+        try:
+            return Task(EMBEDDING, "multiclass", self.labels, self.groups, self.purity)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run. Every field has a default; unknown keys in a file fail."""
 
     dataset: str = "hapt"
     labels: tuple[str, ...] = HAR_LABELS  # the classes of the one head, in order; other labels are left out
     heads: tuple[HeadConfig, ...] = ()  # several heads instead of ``labels``; the first announces the events
+    embedding: EmbeddingConfig = EmbeddingConfig()  # an output to enrol classes with, or none
     test_subjects: tuple[str, ...] = ()  # held out from everything; () = the data set's official ones
     validation_subjects: int = 2  # people taken out of the training people, for curves and early stopping
     window: int = 128  # samples
@@ -127,6 +170,7 @@ class TrainConfig:
             raise ConfigError(f"average is {self.average!r}, expected ema or tail")
         self._check_heads()
         self._check_inputs()
+        self._check_embedding()
         if self.early_stop_patience and not self.validation_subjects:
             raise ConfigError("early_stop_patience needs validation_subjects >= 1: test people may not decide when")
 
@@ -142,6 +186,18 @@ class TrainConfig:
                 "put the others after it"
             )
 
+    def _check_embedding(self) -> None:
+        if not self.embedding.width:
+            return
+        if self.mixup:
+            raise ConfigError(f"mixup is {self.mixup}, expected 0 with an embedding: a mixed window has no class")
+        if self.teacher.runs:
+            raise ConfigError("teacher and embedding are both given; a teacher has no embedding to teach")
+        if self.quantization_aware:
+            raise ConfigError("quantization_aware and embedding are both given; it has no rounding of unit lengths")
+        if EMBEDDING in [head.name for head in self.heads]:
+            raise ConfigError(f"a head is called {EMBEDDING!r}, which is the embedding's name; give it another one")
+
     def _check_inputs(self) -> None:
         names = [choice.name for choice in self.inputs]
         if len(set(names)) != len(names):
@@ -153,6 +209,13 @@ class TrainConfig:
         if self.heads:
             return tuple(head.task for head in self.heads)
         return (Task("activity", "multiclass", self.labels),)
+
+    @property
+    def truths(self) -> tuple[Task, ...]:
+        """What a window's truth is made of: the heads' tasks, then the embedding's classes, if there is one."""
+        if not self.embedding.width:
+            return self.tasks
+        return (*self.tasks, self.embedding.task if self.embedding.labels else replace(self.tasks[0], name=EMBEDDING))
 
     @property
     def weights(self) -> tuple[float, ...]:

@@ -235,7 +235,7 @@ def train(
     metrics: dict[str, Any] = {"test": baseline.metrics()}
     if validation is not None:
         *tensors, answers = validation
-        truth = [column.numpy() for column in split_truth(config.tasks, answers)]
+        truth = [column.numpy() for column in split_truth(config.truths, answers)][: len(config.tasks)]
         logits = predict(network, [x.numpy() for x in tensors], torch.device("cpu"))
         first, heads = score_outputs(config.tasks, truth, logits)
         metrics["validation"] = {**first.to_dict(), **head_metrics(config.tasks, heads)}

@@ -15,6 +15,7 @@ from edgehar.training.config import TrainConfig
 from edgehar.training.losses import weighted_loss
 from edgehar.training.schedule import AVERAGES, TAIL_BEGINS, WeightAverage, warmup_cosine
 from edgehar.training.teacher import Teacher, distillation_loss
+from edgehar.training.triplets import triplet_loss
 
 
 class HarModule(pl.LightningModule):
@@ -41,10 +42,15 @@ class HarModule(pl.LightningModule):
         self.validation_macro_f1 = MulticlassF1Score(classes, average="macro", ignore_index=UNKNOWN)
 
     def loss(self, outputs: tuple[Tensor, ...], truth: Tensor) -> Tensor:
-        """Return the heads' weighted loss of truth ``[B, W]``."""
+        """Return the heads' weighted loss of truth ``[B, W]``, and the embedding's, whose classes come last."""
         config = self.config
         counts = [None if each is None else each.to(truth.device) for each in self.answer_weights]
-        return weighted_loss(self.tasks, config.weights, outputs, truth, config.label_smoothing, answer_weights=counts)
+        logits, answers = outputs[: len(self.tasks)], truth[:, : sum(task.columns for task in self.tasks)]
+        loss = weighted_loss(self.tasks, config.weights, logits, answers, config.label_smoothing, answer_weights=counts)
+        if config.embedding.width:
+            triplets = triplet_loss(outputs[-1], truth[:, -1], config.embedding.margin, config.embedding.mining)
+            loss = loss + config.embedding.weight * triplets
+        return loss
 
     def on_fit_start(self) -> None:
         """Send the teacher to where the batches are."""

@@ -62,7 +62,7 @@ class TrainedRun:
 
 
 def build_network(config: TrainConfig, inputs: Sequence[NetworkInput]) -> nn.Module:
-    """Return the untrained network that ``config`` describes; with several heads it returns a tuple of logits.
+    """Return the untrained network that ``config`` describes; with several outputs it returns a tuple.
 
     Args:
         config: names model and heads.
@@ -79,11 +79,13 @@ def build_network(config: TrainConfig, inputs: Sequence[NetworkInput]) -> nn.Mod
         network = entry.build(options, [each.shape(config.window) for each in inputs], logits[0])
     except ValueError as error:
         raise ConfigError(f"{error}; choose a longer window, other inputs or other model_options") from None
-    if len(logits) > 1:
+    if len(logits) > 1 or config.embedding.width:
         try:
-            network = with_heads(network, logits)
+            network = with_heads(network, logits, config.embedding.width)
         except ValueError as error:
-            raise ConfigError(f"model {config.model!r}: {error}; train one head, or choose another model") from None
+            raise ConfigError(
+                f"model {config.model!r}: {error}; train one head and no embedding, or choose another model"
+            ) from None
     return QuantizationAware(network) if config.quantization_aware else network
 
 

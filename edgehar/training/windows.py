@@ -18,6 +18,8 @@ from edgehar.training.augment import draw_changes
 from edgehar.training.batch_makers import Draw, batch_maker
 from edgehar.training.config import TrainConfig
 from edgehar.training.losses import balanced_answers, split_truth
+from edgehar.training.samplers import ClassBatches, RandomBatches
+from edgehar.training.turned_classes import turn_groups
 
 HOST = torch.device("cpu")
 
@@ -42,14 +44,14 @@ def recording_truth(
 def scored_windows(
     recordings: Sequence[Recording], front_end: FrontEnd, config: TrainConfig
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """Return the windows of which some head knows the truth, in stream order.
+    """Return the windows of which some head, or the embedding, knows the truth, in stream order.
 
     Returns:
-        Front-end windows ``[N, window, F]``, and the heads' truth side by side ``[N, sum of W]``.
+        Front-end windows ``[N, window, F]``, and ``config.truths`` side by side ``[N, sum of W]``.
     """
     features, truth = [], []
     for recording in recordings:
-        answers = np.concatenate(recording_truth(recording, config.tasks, config.window, config.hop), axis=1)
+        answers = np.concatenate(recording_truth(recording, config.truths, config.window, config.hop), axis=1)
         windows = sliding_windows(front_end.run(recording.samples), config.window, config.hop)
         known = (answers != UNKNOWN).any(axis=1)
         features.append(windows[known])
@@ -96,7 +98,8 @@ def calibration_choice(count: int, seed: int) -> NDArray[np.intp]:
 class TrainingBatches:
     """Batches of augmented, shifted windows; the same seed and epoch give the same batches on every machine.
 
-    Iterating yields ``(each input [B, ...] float32, truth [B, W] int64)``, the heads' truth side by side.
+    Iterating yields ``(each input [B, ...] float32, truth [B, W] int64)``, ``config.truths`` side by side. With an
+    embedding the batches hold classes × samples as its configuration says, else windows in random order.
     Windows are cut from the raw samples with the front end's memory before them, changed, and then run through the
     front end, so training sees what the device computes. What is random is drawn on the host; on an accelerator the
     samples are resident and the windows are made there (:mod:`edgehar.training.batch_makers`).
@@ -119,7 +122,7 @@ class TrainingBatches:
         truth: list[tuple[int, ...]] = []
         base = 0
         for recording in recordings:
-            truth_at = np.concatenate(recording_truth(recording, config.tasks, config.window, hop=1), axis=1)
+            truth_at = np.concatenate(recording_truth(recording, config.truths, config.window, hop=1), axis=1)
             starts = window_starts(len(recording.samples), config.window, config.hop)
             found = shifting_windows(truth_at, starts, config.augmentation.shift)
             places += [(base, base + e.first, base + e.last) for e in found]
@@ -133,29 +136,48 @@ class TrainingBatches:
         self._base, self._first, self._last = np.asarray(places, np.int64).T
         self._truth = torch.tensor(truth, dtype=torch.int64, device=device)
         self._maker = batch_maker(samples, front_end, inputs, device)
+        self._embedding = config.embedding
+        self._batches = self._sampler(np.asarray(truth, np.int64))
         self.epoch = 0
 
+    def _sampler(self, truth: NDArray[np.int64]) -> RandomBatches | ClassBatches:
+        if not self._embedding.width:
+            return RandomBatches(len(truth), self._config.batch_size)
+        return ClassBatches(truth[:, -1], self._embedding.classes_per_batch, self._embedding.samples_per_class)
+
     def __len__(self) -> int:
-        """Batches an epoch; the odd rest is left to another epoch's shuffle."""
-        return len(self._first) // self._config.batch_size
+        """Batches an epoch."""
+        return len(self._batches)
 
     def answer_weights(self) -> tuple[Tensor | None, ...]:
         """Return what each head's answers count in its loss: balanced where its config says so, else None."""
-        columns = split_truth(self._config.tasks, self._truth)
+        tasks = self._config.tasks
+        columns = split_truth(self._config.truths, self._truth)[: len(tasks)]
         balanced = [head.balance for head in self._config.heads] or [False]
         return tuple(
             balanced_answers(task, truth) if balance else None
-            for task, truth, balance in zip(self._config.tasks, columns, balanced, strict=True)
+            for task, truth, balance in zip(tasks, columns, balanced, strict=True)
         )
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batches of ``self.epoch``."""
         rng = np.random.default_rng([self._config.seed, self.epoch])
-        size = self._config.batch_size
-        order = rng.permutation(len(self._first))
-        for batch in range(len(self)):
-            chosen = order[batch * size : (batch + 1) * size]
-            yield *self._maker.make(self._draw(chosen, rng)), self._truth[torch.from_numpy(chosen)]
+        for chosen in self._batches.epoch(rng):
+            draw, truth = self._draw(chosen, rng), self._truth[torch.from_numpy(chosen)]
+            if self._embedding.width and self._embedding.turned:
+                draw, truth = self._turned(draw, truth, rng)
+            yield *self._maker.make(draw), truth
+
+    def _turned(self, draw: Draw, truth: Tensor, rng: np.random.Generator) -> tuple[Draw, Tensor]:
+        return turn_groups(
+            draw,
+            truth,
+            group=self._embedding.samples_per_class,
+            share=self._embedding.turned,
+            classes=len(self._config.truths[-1].labels),
+            channels=self._channels,
+            rng=rng,
+        )
 
     def _draw(self, chosen: NDArray[np.int64], rng: np.random.Generator) -> Draw:
         """Draw places within the windows' room, and changes.

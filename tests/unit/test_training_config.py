@@ -160,3 +160,29 @@ def test_unknown_models_and_options_are_named():
         build_network(TrainConfig(model_options={"widht": 3}), INPUTS)
     with pytest.raises(ConfigError, match="early_stop_patience needs"):
         TrainConfig(early_stop_patience=3, validation_subjects=0)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("mixup=0.2", "mixup is 0.2, expected 0 with an embedding"),
+        ("embedding.mining=easy", "embedding.mining is 'easy', expected random, semi_hard, hard"),
+        ("embedding.turned=2", "embedding.turned is 2.0, expected 0 to 1"),
+        ("embedding.labels=['walking']", "head 'embedding': labels of a multiclass head"),
+        ("quantization_aware=true", "it has no rounding of unit lengths"),
+        ("teacher.runs=['RUN']", "a teacher has no embedding to teach"),
+        ("heads=[{name='embedding', kind='multiclass', labels=['a', 'b']}]", "which is the embedding's name"),
+    ],
+)
+def test_what_does_not_go_with_an_embedding(override, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(None, ["mixup=0", "embedding.width=8", override])
+
+
+def test_the_embedding_adds_a_truth():
+    plain, with_one = load_config(), load_config(None, ["mixup=0", "embedding.width=8"])
+    assert plain.truths == plain.tasks
+    assert [task.name for task in with_one.truths] == ["activity", "embedding"]
+    assert with_one.truths[1].labels == plain.tasks[0].labels
+    other = load_config(None, ["mixup=0", "embedding.width=8", "embedding.labels=['a', 'b']", "embedding.purity=0.5"])
+    assert (other.truths[1].labels, other.truths[1].purity) == (("a", "b"), 0.5)
