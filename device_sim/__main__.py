@@ -95,7 +95,9 @@ def _run(options: argparse.Namespace) -> int:
     check = None
     if not options.recordings and result.traces and len(result.traces[0].outputs):
         trace = result.traces[0]
-        check = check_golden(bundle, options.engine, trace.outputs, [head.outputs for head in trace.others])
+        others = [head.outputs for head in trace.others]
+        others += [] if trace.embeddings is None else [trace.embeddings]
+        check = check_golden(bundle, options.engine, trace.outputs, others)
     twins = firmware_beside_device(bundle, recordings) if options.firmware else None
     if options.json is not None:
         write_summary(options.json, result)

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from device_sim.prototypes import Prototypes
 from device_sim.results import Event
 from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
@@ -237,10 +238,11 @@ class DecisionBatch:
     Attributes:
         starts: ``[N]`` int64 first sample of each window.
         outputs: ``[N, K]`` raw logits.
-        probabilities: ``[N, K]`` float32 after smoothing.
+        probabilities: ``[N, K + M]`` float32 after smoothing, those of M enrolled labels last.
         labels: ``[N]`` int16.
         ended: (decision, event) for each decision that ended an event by announcing the next.
         others: answers of the heads after the first.
+        embeddings: ``[N, E]`` raw output, None where the network has none.
     """
 
     starts: NDArray[np.int64]
@@ -249,6 +251,7 @@ class DecisionBatch:
     labels: NDArray[np.int16]
     ended: tuple[tuple[int, Event], ...]
     others: tuple[HeadAnswers, ...] = ()
+    embeddings: NDArray[Any] | None = None
 
 
 class Debounce:
@@ -304,18 +307,22 @@ class Decisions:
         spec: smoothing and debounce.
         window: samples; decision ``start`` is made at sample ``start + window - 1``.
         rate_hz: samples a second.
+        prototypes: of labels that were enrolled; None where there are none.
 
     Raises:
         BundleError: the head is not a choice of one label, or the specification is out of range.
     """
 
-    def __init__(self, head: Head, spec: DecisionSpec, window: int, rate_hz: float) -> None:
+    def __init__(
+        self, head: Head, spec: DecisionSpec, window: int, rate_hz: float, prototypes: Prototypes | None = None
+    ) -> None:
         if head.kind == "multilabel" or len(head.labels) < 2:
             raise BundleError(
                 f"head {head.name!r} is {head.kind} with {len(head.labels)} labels; the decision stage takes heads "
                 "that choose one of two or more labels"
             )
         self._softmax = probabilities_of("multiclass", head.quant)
+        self._prototypes = prototypes
         self._smoothing = make_smoothing(spec)
         self._debounce = Debounce(spec.min_decisions)
         self._window = window
@@ -327,10 +334,16 @@ class Decisions:
         self._smoothing.reset()
         self._debounce.reset()
 
-    def update(self, starts: NDArray[np.int64], outputs: Logits) -> DecisionBatch:
-        """Decide on the next windows: ``starts`` ``[N]`` and logits ``[N, K]``."""
-        labels, probabilities = self._smoothing.update(self._softmax(outputs))
-        return DecisionBatch(starts, outputs, probabilities.astype(np.float32), labels, self._events(starts, labels))
+    def update(
+        self, starts: NDArray[np.int64], outputs: Logits, embeddings: NDArray[Any] | None = None
+    ) -> DecisionBatch:
+        """Decide on the next windows: ``starts`` ``[N]``, logits ``[N, K]``, embeddings ``[N, E]`` if it has them."""
+        probabilities = self._softmax(outputs)
+        if self._prototypes is not None and embeddings is not None:
+            probabilities = self._prototypes.blend(probabilities, embeddings)
+        labels, smoothed = self._smoothing.update(probabilities)
+        events = self._events(starts, labels)
+        return DecisionBatch(starts, outputs, smoothed.astype(np.float32), labels, events, embeddings=embeddings)
 
     def _events(self, starts: NDArray[np.int64], labels: NDArray[np.int16]) -> tuple[tuple[int, Event], ...]:
         ended = []

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
 from device_sim.engines.protocol import Engine
 from device_sim.feeds import feed_of
+from device_sim.prototypes import Prototypes, read_references
 from device_sim.results import Event
 from device_sim.telemetry import Telemetry, clock_ns
 from edgehar.bundle import Bundle
@@ -40,6 +41,7 @@ class Decision(NamedTuple):
         outputs: ``[K]`` raw logits, in the format of their head.
         ended: the event that this decision ended by announcing the next one.
         others: answers of the heads after the first, batches of one.
+        embedding: ``[E]`` raw output, None where the network has none.
     """
 
     start: int
@@ -48,6 +50,7 @@ class Decision(NamedTuple):
     outputs: NDArray[Any]
     ended: Event | None
     others: tuple[HeadAnswers, ...] = ()
+    embedding: NDArray[Any] | None = None
 
 
 class Device:
@@ -70,9 +73,11 @@ class Device:
         self.telemetry = telemetry
         self._window, self._hop = manifest.window, manifest.hop
         self._front_end = manifest.front_end.stream()
-        self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz)
+        prototypes = Prototypes(manifest.enrolled, read_references(bundle).embeddings) if manifest.enrolled else None
+        self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz, prototypes)
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
-        self._logits = tuple((len(head.labels), head.quant.dtype) for head in manifest.heads)
+        self._heads = len(manifest.heads)
+        self._outputs = tuple((each.width, each.quant.dtype) for each in manifest.outputs)
         self._width = len(manifest.channels)
         fifo_rows = max(self._window, self._hop)
         self._block_windows = max(1, BLOCK_ROWS // self._hop)
@@ -206,7 +211,7 @@ class Device:
         t1 = clock_ns()
         outputs = self.engine.infer(*inputs)
         t2 = clock_ns()
-        batch = self._decided(np.array([self._start], np.int64), [logits[None] for logits in outputs])
+        batch = self._decided(np.array([self._start], np.int64), [each[None] for each in outputs])
         t3 = clock_ns()
         self._advance(1)
         self._filled = 0
@@ -223,14 +228,14 @@ class Device:
         """``raw`` completes several windows: one front end pass over all; only the engine is timed."""
         self.samples += len(raw)
         self._features(raw)
-        outputs = [np.empty((windows, count), dtype) for count, dtype in self._logits]
+        outputs = [np.empty((windows, count), dtype) for count, dtype in self._outputs]
         infer = self.engine.infer
         tensors = self._tensors(windows)
         stamps = [clock_ns()]
         for i, inputs in enumerate(tensors):
             said = infer(*inputs)
-            for head, rows in enumerate(outputs):
-                rows[i] = said[head]
+            for index, rows in enumerate(outputs):
+                rows[i] = said[index]
             stamps.append(clock_ns())
         if self.telemetry is not None:
             record = self.telemetry.stages["engine"].record
@@ -244,10 +249,11 @@ class Device:
 
     def _decided(self, starts: NDArray[np.int64], outputs: Sequence[NDArray[Any]]) -> DecisionBatch:
         """The decision stage of every head: the first keeps a past and makes events, the others answer each window."""
-        batch = self._decisions.update(starts, outputs[0])
+        logits, rest = outputs[: self._heads], outputs[self._heads :]
+        batch = self._decisions.update(starts, logits[0], rest[0] if rest else None)
         if not self._answerings:
             return batch
-        others = zip(self._answerings, outputs[1:], strict=True)
+        others = zip(self._answerings, logits[1:], strict=True)
         return replace(batch, others=tuple(answering(logits) for answering, logits in others))
 
     def _advance(self, windows: int) -> None:
@@ -260,7 +266,9 @@ def _decision_list(batch: DecisionBatch) -> list[Decision]:
     for i, event in batch.ended:
         ended[i] = event
     others = [tuple(head.row(i) for head in batch.others) for i in range(len(ended))]
-    columns = (batch.starts.tolist(), batch.labels.tolist(), batch.probabilities, batch.outputs, ended, others)
+    embeddings = [None] * len(ended) if batch.embeddings is None else batch.embeddings
+    says = (batch.probabilities, batch.outputs, ended, others, embeddings)
+    columns = (batch.starts.tolist(), batch.labels.tolist(), *says)
     return list(map(Decision._make, zip(*columns, strict=True)))
 
 
@@ -273,4 +281,5 @@ def as_batch(decision: Decision) -> DecisionBatch:
         np.array([decision.label], np.int16),
         () if decision.ended is None else ((0, decision.ended),),
         decision.others,
+        None if decision.embedding is None else decision.embedding[None],
     )

@@ -55,7 +55,7 @@ def check_golden(
         bundle: holds them.
         engine: key of ``ENGINES``.
         outputs: of the first head.
-        others: of the heads after it, if they are to be compared too.
+        others: of the outputs after it, if they are to be compared too.
 
     Raises:
         EngineError: there are more windows than golden ones, or none.
@@ -63,10 +63,10 @@ def check_golden(
     """
     arrays = golden_arrays(bundle)
     manifest = bundle.manifest
-    heads = [outputs, *others]
+    every = [outputs, *others]
     count = len(outputs)
     equal, largest = np.ones(count, bool), 0.0
-    for index, found in enumerate(heads):
+    for index, found in enumerate(every):
         golden = stream_of(arrays, "outputs", index)
         if not 0 < count <= len(golden) or golden.shape[1:] != found.shape[1:]:
             raise EngineError(
@@ -75,7 +75,7 @@ def check_golden(
             )
         difference = np.abs(found.astype(np.float64) - golden[:count])
         equal &= (difference == 0).all(axis=1)
-        step = float(golden.std()) or 1.0 if manifest.heads[index].quant.dtype == "float32" else 1.0
+        step = float(golden.std()) or 1.0 if manifest.outputs[index].quant.dtype == "float32" else 1.0
         largest = max(largest, float(difference.max()) / step)
     windows = sliding_windows(manifest.front_end.run(arrays["stream_samples"]), manifest.window, manifest.hop)
     tensors = [each.quant.quantize(each.tensor(windows)) for each in manifest.inputs]

@@ -64,6 +64,7 @@ class RecordingTrace:
         events: what the device announced, in order.
         invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
         others: the heads after the first.
+        embeddings: ``[N, E]`` raw output of a network that has one.
     """
 
     recording: str
@@ -79,6 +80,7 @@ class RecordingTrace:
     events: tuple[Event, ...]
     invalid_samples: int
     others: tuple[HeadTrace, ...] = ()
+    embeddings: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from device_sim.engines.protocol import ModelledEngine
 from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Telemetry
-from edgehar.bundle import Bundle
+from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import DataError
 from edgehar.files import write_json
 from edgehar.heads import UNKNOWN, agreed_truth, sample_truth, score_head, share_alike
@@ -91,7 +91,7 @@ def simulate(
         if run.interrupted:
             break
     run.wall_s = time.perf_counter() - begin
-    return SimulationResult(_summary(run), tuple(run.traces), manifest.heads[0].labels, manifest.window, manifest.hop)
+    return SimulationResult(_summary(run), tuple(run.traces), manifest.announced.labels, manifest.window, manifest.hop)
 
 
 def write_summary(path: Path, result: SimulationResult) -> None:
@@ -118,7 +118,7 @@ class _Run:
 def _trace(run: _Run, recording: Recording, source: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
     """Gather what was said about a recording; ``source`` has the labels as they came, for the other heads."""
     manifest, device, baseline = run.bundle.manifest, run.device, run.baseline
-    classes = len(manifest.heads[0].labels)
+    announced, first = len(manifest.announced.labels), manifest.outputs[0]
     starts = np.concatenate([np.empty(0, np.int64), *(b.starts for b in batches)])
     events = [event for batch in batches for _, event in batch.ended]
     last = device.finish()
@@ -132,19 +132,27 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
         starts=starts,
         truth=_truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0],
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
-        probabilities=np.concatenate([np.empty((0, classes), np.float32), *(b.probabilities for b in batches)]),
-        outputs=np.concatenate([np.empty((0, classes), manifest.heads[0].quant.dtype), *(b.outputs for b in batches)]),
+        probabilities=np.concatenate([np.empty((0, announced), np.float32), *(b.probabilities for b in batches)]),
+        outputs=np.concatenate([np.empty((0, first.width), first.quant.dtype), *(b.outputs for b in batches)]),
         baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
         events=tuple(events),
         invalid_samples=device.invalid_samples,
         others=tuple(_head_trace(run, i, source, batches, len(starts)) for i in range(1, len(manifest.heads))),
+        embeddings=_embeddings(manifest, batches),
     )
+
+
+def _embeddings(manifest: Manifest, batches: list[DecisionBatch]) -> NDArray[Any] | None:
+    if manifest.embedding is None:
+        return None
+    none = np.empty((0, manifest.embedding.width), manifest.embedding.quant.dtype)
+    return np.concatenate([none, *(b.embeddings for b in batches if b.embeddings is not None)])
 
 
 def _truth(run: _Run, head: int, samples: NDArray[np.int16] | None, windows: int) -> NDArray[np.int16]:
     """``[windows, W]`` from the truth of the samples ``[T, W]``."""
     manifest = run.bundle.manifest
-    task = manifest.heads[head].task
+    task = manifest.tasks[head]
     if samples is None:
         return np.full((windows, task.columns), UNKNOWN, np.int16)
     return agreed_truth(task, samples, manifest.window, manifest.hop)[:windows]
@@ -208,9 +216,9 @@ def _summary(run: _Run) -> dict[str, Any]:
 
 
 def _scores(run: _Run) -> dict[str, Any]:
-    labels = run.bundle.manifest.heads[0].labels
-    classes = len(labels)
-    people = [_Person(subject, run.traces, classes) for subject in sorted({t.subject for t in run.traces})]
+    labels = run.bundle.manifest.announced.labels
+    classes, known = len(labels), len(run.bundle.manifest.heads[0].labels)
+    people = [_Person(subject, run.traces, classes, known) for subject in sorted({t.subject for t in run.traces})]
     counts = _total([p.device for p in people], classes)
     paired = _total([p.paired for p in people], classes)
     base = _total([p.baseline for p in people], classes)
@@ -251,10 +259,10 @@ def _scores(run: _Run) -> dict[str, Any]:
 
 def _head_scores(run: _Run, index: int) -> dict[str, Any]:
     """Scores of one head; those of the first are the summary's own, after its smoothing."""
-    task = run.bundle.manifest.heads[index].task
+    task, known = run.bundle.manifest.tasks[index], len(run.bundle.manifest.heads[index].labels)
     none = np.empty((0, task.columns), np.int16)
     parts = [_said(trace, index) for trace in run.traces]
-    paired = [(truth, answers, baseline) for truth, answers, baseline in parts if baseline is not None]
+    paired = [(_up_to(known, truth), *said) for truth, *said in parts if said[1] is not None]
     scores = score_head(task, *(np.concatenate([none, *(part[i] for part in parts)]) for i in (0, 1)))
     truth, answers, baseline = (np.concatenate([none, *(part[i] for part in paired)]) for i in range(3))
     reference = score_head(task, truth, baseline)
@@ -277,17 +285,25 @@ def _said(trace: RecordingTrace, index: int) -> tuple[NDArray[np.int16], NDArray
     return trace.truth[:, None], trace.decisions[:, None], baseline
 
 
-class _Person:
-    """Confusions of one subject: all scored windows, and those that have a baseline on both sides."""
+def _up_to(known: int, truth: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Truth without the enrolled labels, which the baseline never heard of."""
+    return np.where(truth < known, truth, np.int16(UNKNOWN))
 
-    def __init__(self, subject: str, traces: Sequence[RecordingTrace], classes: int) -> None:
+
+class _Person:
+    """Confusions of one subject: all scored windows, and those that have a baseline on both sides.
+
+    ``known`` of the ``classes`` are the model's own; the others were enrolled and have no baseline.
+    """
+
+    def __init__(self, subject: str, traces: Sequence[RecordingTrace], classes: int, known: int) -> None:
         self.subject = subject
         mine = [t for t in traces if t.subject == subject]
         self.device = _total([scores.confusion(t.truth, t.decisions, classes) for t in mine], classes)
-        both = [(t, t.baseline) for t in mine if t.baseline is not None]
-        self.paired = _total([scores.confusion(t.truth, t.decisions, classes) for t, _ in both], classes)
-        self.baseline = _total([scores.confusion(t.truth, b, classes) for t, b in both], classes)
-        self.agreeing = sum(int(((t.decisions == b) & (t.truth >= 0)).sum()) for t, b in both)
+        both = [(_up_to(known, t.truth), t.decisions, t.baseline) for t in mine if t.baseline is not None]
+        self.paired = _total([scores.confusion(truth, d, classes) for truth, d, _ in both], classes)
+        self.baseline = _total([scores.confusion(truth, b, classes) for truth, _, b in both], classes)
+        self.agreeing = sum(int(((d == b) & (truth >= 0)).sum()) for truth, d, b in both)
 
     @property
     def windows(self) -> int:

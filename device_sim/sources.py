@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class _Table:
     lines: list[int]
 
 
-def read_csv(path: Path, manifest: Manifest, resample: bool = False) -> Recording:
+def read_csv(path: Path, manifest: Manifest, resample: bool = False, also: Sequence[str] = ()) -> Recording:
     """Read a recording: a header of channel names, then one row a sample.
 
     Columns in any order: all channels of the bundle in its units (``acc_x`` in g, ``gyro_z`` in rad/s unless the
@@ -50,12 +50,13 @@ def read_csv(path: Path, manifest: Manifest, resample: bool = False) -> Recordin
         path: the file, UTF-8.
         manifest: says which channels, rate and labels there are.
         resample: bring rows at another or an uneven rate to the bundle's by linear interpolation over ``t_s``.
+        also: labels that the file may carry beside those that the bundle knows.
 
     Raises:
         DataError: anything is missing, unknown, not a number, not finite, or at the wrong rate; names file and line.
     """
     table = _read_table(path, manifest)
-    names = label_sources(head.task for head in manifest.heads)
+    names = tuple(dict.fromkeys((*label_sources(manifest.tasks), *also)))
     labels = None if table.labels is None else _label_indices(path, table, names)
     samples = table.samples
     if resample:
@@ -290,7 +291,7 @@ def first_seconds(recording: Recording, seconds: float) -> Recording:
 
 
 def on_device(recording: Recording, manifest: Manifest) -> Recording:
-    """Return ``recording`` as the bundle's device would have recorded it: channels in its order, labels of head one.
+    """Return ``recording`` as the bundle's device would have recorded it: channels in its order, labels it announces.
 
     A label that the model does not know becomes ``UNLABELLED``: streamed, not scored.
 
@@ -319,9 +320,9 @@ def on_device(recording: Recording, manifest: Manifest) -> Recording:
                 f"{channel.unit} ({channel.frame} frame); convert it first"
             )
     labels = recording.labels
-    names = manifest.heads[0].labels
+    names = manifest.announced.labels
     if labels is not None and recording.label_names != names:
-        labels = sample_truth(manifest.heads[0].task, labels, recording.label_names)[:, 0]
+        labels = sample_truth(manifest.announced, labels, recording.label_names)[:, 0]
     samples = recording.samples
     if order != list(range(len(recording.channels))):
         samples = np.ascontiguousarray(samples[:, order])

@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from edgehar.signal import FrontEnd, NetworkInput, QuantParams
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+REFERENCES = "references.npz"  # embeddings of known windows, in bundles to which labels can be enrolled
 MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is not one
 MAX_MANIFEST_BYTES = 4 * 2**20
 ZOO_PREFIX = "zoo:"
@@ -100,6 +101,73 @@ class Head:
         return cls(data["name"], data["kind"], tuple(data["labels"]), quant, groups, data.get("purity", 1.0))
 
 
+class Output(NamedTuple):
+    """One output tensor of the network: ``[width]`` numbers a window."""
+
+    name: str
+    width: int
+    quant: QuantParams
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The network's last output where it has one: of length 1, and alike for windows of one activity.
+
+    Attributes:
+        name: of the tensor.
+        width: numbers E.
+        quant: how its integers map to real numbers.
+    """
+
+    name: str
+    width: int
+    quant: QuantParams
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {"name": self.name, "width": self.width, "quant": self.quant.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Embedding:
+        """Rebuild from :meth:`to_dict`."""
+        return cls(data["name"], data["width"], QuantParams.from_dict(data["quant"]))
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A label enrolled on the device, by what windows of it embed to (``device_sim/prototypes.py`` has the rule).
+
+    Attributes:
+        label: what the device announces; several prototypes may share it.
+        vector: ``[E]`` int8, the direction of the enrolled windows.
+        threshold: what a window's score has to exceed.
+        windows: how many were enrolled.
+    """
+
+    label: str
+    vector: tuple[int, ...]
+    threshold: int
+    windows: int
+
+    def fits(self, width: int) -> bool:
+        """Return whether these are ``width`` int8 numbers and plain integers."""
+        whole = (*self.vector, self.threshold, self.windows)
+        return len(self.vector) == width and all(type(v) is int for v in whole) and _are_int8(self.vector)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {**asdict(self), "vector": list(self.vector)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Prototype:
+        """Rebuild from :meth:`to_dict`."""
+        return cls(**{**data, "vector": tuple(data["vector"])})
+
+
+def _are_int8(values: Sequence[int]) -> bool:
+    return all(-128 <= v <= 127 for v in values)
+
+
 @dataclass(frozen=True)
 class DecisionSpec:
     """From logits to an activity and its events.
@@ -140,6 +208,8 @@ class Manifest:
     model: Mapping[str, Any]  # name, parameters, macs, total_stride, stateful (engines reset it before each window)
     provenance: Mapping[str, Any]  # config, seed, data, packages, baseline device, command
     licence: Mapping[str, str]  # data, model
+    embedding: Embedding | None = None
+    enrolled: tuple[Prototype, ...] = ()
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -149,6 +219,26 @@ class Manifest:
         return Precision.of(self.recipe)
 
     @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The network's output tensors, in order: the heads' logits, then the embedding."""
+        found = [Output(head.name, len(head.labels), head.quant) for head in self.heads]
+        if self.embedding is not None:
+            found.append(Output(self.embedding.name, self.embedding.width, self.embedding.quant))
+        return tuple(found)
+
+    @property
+    def announced(self) -> Task:
+        """What the device announces: the labels of the first head, then those that were enrolled."""
+        task = self.heads[0].task
+        new = dict.fromkeys(prototype.label for prototype in self.enrolled)
+        return replace(task, labels=(*task.labels, *new)) if new else task
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What each head is asked, the first with the enrolled labels."""
+        return (self.announced, *(head.task for head in self.heads[1:]))
+
+    @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """What the interpreter is fed, one shape an input: ``(1, window, columns)`` or ``(1, features)``."""
         return tuple((1, *each.shape(self.window)) for each in self.inputs)
@@ -156,6 +246,9 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data["embedding"] = None if self.embedding is None else self.embedding.to_dict()
+        data["enrolled"] = [prototype.to_dict() for prototype in self.enrolled]
+        data = {name: value for name, value in data.items() if value or name not in ("embedding", "enrolled")}
         data["channels"] = [{"sensor": c.sensor, "axis": c.axis, **asdict(c)} for c in self.channels]
         data["front_end"] = self.front_end.to_dict()
         data["inputs"] = [each.to_dict() for each in self.inputs]
@@ -183,6 +276,8 @@ class Manifest:
             fields["front_end"] = FrontEnd.from_dict(data["front_end"])
             fields["inputs"] = tuple(ModelInput.from_dict(each) for each in data["inputs"])
             fields["heads"] = tuple(Head.from_dict(head) for head in data["heads"])
+            fields["embedding"] = Embedding.from_dict(data["embedding"]) if "embedding" in data else None
+            fields["enrolled"] = tuple(map(Prototype.from_dict, data.get("enrolled", ())))
             fields["decision"] = DecisionSpec(**data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
             manifest = cls(**fields)
@@ -202,6 +297,7 @@ class Manifest:
             problems.append(f"front end reads {self.front_end.channels}, the channels are others")
         problems += self._input_problems()
         problems += self._head_problems()
+        problems += self._embedding_problems()
         try:
             _ = self.precision
         except (ValueError, AttributeError) as error:
@@ -238,6 +334,25 @@ class Manifest:
                 _ = head.task
             except (ValueError, TypeError, AttributeError) as error:
                 problems.append(str(error))
+        return problems
+
+    def _embedding_problems(self) -> list[str]:
+        if self.embedding is None:
+            return ["labels are enrolled, but the network has no embedding"] if self.enrolled else []
+        problems = []
+        if self.embedding.name in [head.name for head in self.heads]:
+            problems.append(f"the embedding is called {self.embedding.name!r}, as a head is")
+        if not (isinstance(self.embedding.width, int) and 1 <= self.embedding.width <= 4096):
+            problems.append(f"embedding of width {self.embedding.width!r}, expected 1..4096")
+        if self.enrolled and self.embedding.quant.dtype != "int8":
+            problems.append(f"labels are enrolled in an embedding of {self.embedding.quant.dtype}, expected int8")
+        for prototype in self.enrolled:
+            if not prototype.fits(self.embedding.width):
+                problems.append(f"prototype of {prototype.label!r}: expected {self.embedding.width} numbers of int8")
+        try:
+            _ = self.announced
+        except (ValueError, IndexError) as error:
+            problems.append(f"enrolled labels do not fit the first head: {error}")
         return problems
 
     def to_bytes(self) -> bytes:

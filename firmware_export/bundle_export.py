@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
+from edgehar.bundle import (
+    REFERENCES,
+    Bundle,
+    DecisionSpec,
+    Embedding,
+    Head,
+    Manifest,
+    ModelInput,
+    dump_npz,
+    write_bundle,
+)
 from edgehar.c_pipeline import FOLDER
 from edgehar.errors import ExportError, UsageError
 from edgehar.files import sha256_bytes
@@ -30,6 +40,7 @@ from firmware_export.verify_firmware import verify_firmware
 from firmware_export.verify_real import RealVerification
 
 GOLDEN_WINDOWS = 32
+EMBEDDING = "embedding"
 NO_SMOOTHING = DecisionSpec()  # averaging costs up to a point of window accuracy
 TARGETS = ("tflite", "onnx", "c")  # extensions of their files; c is firmware/, which holds more than the network
 
@@ -40,11 +51,24 @@ class HeldOut:
 
     Attributes:
         recording: raw samples and the data set's own labels.
-        baseline_logits: ``[N, K]`` float32 of each head of the full-precision model for windows at 0, hop, ...
+        baseline_logits: ``[N, K]`` float32 of each output of the full-precision model for windows at 0, hop, ...
     """
 
     recording: Recording
     baseline_logits: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Windows of activities that the network knows.
+
+    Attributes:
+        tensors: ``[N, ...]`` float32 of each input.
+        people: ``[N]`` whose window it is, of at least two people.
+    """
+
+    tensors: tuple[NDArray[np.float32], ...]
+    people: NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +93,8 @@ class ExportPlan:
         decision: smoothing and debounce on the device.
         targets: which formats go into the bundle.
         optimize: what the C kernels are chosen for.
+        embedding: name of the network's last output where that is an embedding and not a head's logits.
+        references: known windows to enrol against, of people that the network or its settings were fitted on.
         slim: leave out the float files and the baseline's logits (what ships inside a package).
     """
 
@@ -89,7 +115,14 @@ class ExportPlan:
     decision: DecisionSpec = NO_SMOOTHING
     targets: tuple[str, ...] = ("tflite", "onnx")
     optimize: Optimize = Optimize.SPEED
+    embedding: str = ""
+    references: References | None = None
     slim: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of each output: its head's, or ``embedding``, which is compared by the signs of its numbers."""
+        return (*(task.kind for task in self.tasks), *([EMBEDDING] if self.embedding else []))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,12 +159,12 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     count = len(every_window[0])
     say(f"verifying {-(-count // verified_every(converted.graph, count)):,} held-out windows in every engine")
     outputs = converted.run(every_window)
-    report = converted.verify(every_window, outputs, [task.kind for task in plan.tasks])
+    report = converted.verify(every_window, outputs, plan.kinds)
     verified = time.perf_counter()
     say("writing the bundle")
     heads = tuple(
         Head(task.name, task.kind, task.labels, quant, task.groups, task.purity)
-        for task, quant in zip(plan.tasks, converted.output_quants, strict=True)
+        for task, quant in zip(plan.tasks, converted.output_quants, strict=False)  # the embedding's comes after them
     )
     scores = _device_scores(plan, heads, outputs, converted.precision)
     manifest = Manifest(
@@ -156,6 +189,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         },
         provenance={**plan.provenance, "verification": {**report.to_dict(), **scores, **_mixed(converted)}},
         licence=plan.licence,
+        embedding=_embedding(plan, converted),
     )
     wanted = [Precision.FLOAT32, converted.precision] if not plan.slim else [converted.precision]
     names = [precision.model_file(target) for target in plan.targets for precision in wanted]
@@ -171,6 +205,8 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     if plan.slim:
         files["baseline.npz"] = _without_logits(plan)
     files["golden.npz"] = _golden(plan, converted)
+    if plan.references is not None:
+        files[REFERENCES] = _reference_embeddings(plan.references, converted)
     sizes = {name: len(data) for name, data in files.items()}
     files["MODEL_CARD.md"] = model_card(manifest, sizes, json.loads(files["baseline.json"])).encode()
     bundle = write_bundle(out, manifest, files)
@@ -224,7 +260,7 @@ def _device_scores(
     ``baseline_accuracy`` and ``baseline_macro_f1`` of each head stand beside its own, so that the card needs no more.
     """
     rows = []
-    for i, (head, logits) in enumerate(zip(heads, outputs, strict=True)):
+    for i, (head, logits) in enumerate(zip(heads, outputs, strict=False)):
         truth = np.concatenate([_window_truth(plan, item, head.task) for item in plan.held_out])
         decided = decide(head.kind, logits, head.quant.zero_point)
         baseline = decide(head.kind, np.concatenate([item.baseline_logits[i] for item in plan.held_out]))
@@ -246,12 +282,36 @@ def _device_scores(
         f"{precision.label}_macro_f1": first["macro_f1"],
         "agreement_with_baseline": first["agreement"],
         **({"heads": rows} if len(rows) > 1 else {}),
+        **({"embedding_cosine": _cosine(plan, outputs[-1])} if plan.embedding else {}),
     }
 
 
 def _mixed(converted: Converted) -> dict[str, Any]:
     """Which layers of a mixed recipe are int16, and why; nothing under other recipes."""
     return {} if converted.choice is None else {"mixed": converted.choice.to_dict()}
+
+
+def _cosine(plan: ExportPlan, integers: NDArray[Any]) -> dict[str, float]:
+    """Cosine of each held-out window's embedding on the device with that of the full-precision network."""
+    found = integers.astype(np.float64)  # its zero point is 0
+    real = np.concatenate([item.baseline_logits[-1] for item in plan.held_out]).astype(np.float64)
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(real, axis=1)
+    cosines = (found * real).sum(axis=1) / np.maximum(lengths, np.finfo(np.float64).tiny)
+    return {"mean": float(cosines.mean()), "p1": float(np.percentile(cosines, 1)), "min": float(cosines.min())}
+
+
+def _embedding(plan: ExportPlan, converted: Converted) -> Embedding | None:
+    if not plan.embedding:
+        return None
+    *_, (_, width) = (converted.graph.values[name].shape for name in converted.graph.outputs)
+    return Embedding(plan.embedding, width, converted.output_quants[-1])
+
+
+def _reference_embeddings(references: References, converted: Converted) -> bytes:
+    """``references.npz``: the device's embedding ``[N, E]`` of each window and whose it is."""
+    given = zip(converted.input_quants, references.tensors, strict=True)
+    *_, embeddings = converted.run(tuple(quant.quantize(x) for quant, x in given))
+    return dump_npz(embeddings=embeddings, people=references.people)
 
 
 def _window_truth(plan: ExportPlan, item: HeldOut, task: Task) -> NDArray[np.int16]:
@@ -268,7 +328,7 @@ def _labels(recording: Recording) -> NDArray[np.int16]:
 def _without_logits(plan: ExportPlan) -> bytes:
     labels = {}
     for item in plan.held_out:
-        for i, (task, logits) in enumerate(zip(plan.tasks, item.baseline_logits, strict=True)):
+        for i, (task, logits) in enumerate(zip(plan.tasks, item.baseline_logits, strict=False)):
             decided = decide(task.kind, logits).astype(np.int8)
             labels[f"labels{_suffix(i)}/{item.recording.name}"] = decided if i else decided[:, 0]
     return dump_npz(**labels)
@@ -294,7 +354,7 @@ def _golden(plan: ExportPlan, converted: Converted) -> bytes:
     outputs = converted.run(quantized)
     logits = run(converted.float_graph, input_tensors(plan.inputs, _windows(plan, stretch)))
     arrays: dict[str, NDArray[Any]] = {f"stream_windows{_suffix(i)}": x for i, x in enumerate(quantized)}
-    for i in range(len(plan.tasks)):
+    for i in range(len(outputs)):
         arrays[f"stream_outputs{_suffix(i)}"] = outputs[i]
         arrays[f"stream_logits{_suffix(i)}"] = logits[i]
     if len(plan.tasks) > 1 or not plan.tasks[0].is_plain:

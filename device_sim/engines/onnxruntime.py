@@ -55,7 +55,7 @@ class OnnxRuntimeEngine:
         self.infer(*zero_inputs(bundle.manifest))
 
     def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Return the logits of each head for one window."""
+        """Return every output of the manifest for one window."""
         fed: Sequence[NDArray[Any]] = inputs
         if self._real_in:
             fed = [i.quant.dequantize(array) for i, array in zip(self._manifest.inputs, inputs, strict=True)]
@@ -64,7 +64,7 @@ class OnnxRuntimeEngine:
         except Exception as error:  # as above
             raise EngineError(f"engine onnxruntime: inference failed: {' '.join(str(error).split())[:300]}") from None
         if self._real_out:
-            return tuple(h.quant.quantize(o[0]) for h, o in zip(self._manifest.heads, outputs, strict=True))
+            return tuple(each.quant.quantize(o[0]) for each, o in zip(self._manifest.outputs, outputs, strict=True))
         return tuple(o[0] for o in outputs)
 
     def reset(self) -> None:
@@ -84,8 +84,8 @@ def _check(session: object, manifest: Manifest) -> tuple[bool, bool]:
         for each, tensor, shape in zip(manifest.inputs, inputs, manifest.input_shapes, strict=True)
     ]
     given = [
-        _kind(f"output {head.name!r}", tensor, (1, len(head.labels)), head.quant.dtype)
-        for head, tensor in zip(manifest.heads, outputs, strict=True)
+        _kind(f"output {each.name!r}", tensor, (1, each.width), each.quant.dtype)
+        for each, tensor in zip(manifest.outputs, outputs, strict=True)
     ]
     for role, kinds in (("inputs", fed), ("outputs", given)):
         if len(set(kinds)) > 1:

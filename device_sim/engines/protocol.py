@@ -31,7 +31,7 @@ class Engine(Protocol):
     version: str
 
     def infer(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        """Return the logits ``[K]`` of each head for one window, one array an input, both as the manifest has them.
+        """Return every output of the manifest, ``[K]``, for one window, one array an input, as the manifest has them.
 
         Windows are independent: what an earlier one left in state tensors is cleared first.
 
@@ -88,8 +88,8 @@ def check_model(name: str, manifest: Manifest, inputs: Sequence[TensorFacts], ou
     check_counts(name, manifest, len(inputs), len(outputs))
     for facts, each, shape in zip(inputs, manifest.inputs, manifest.input_shapes, strict=True):
         _check_tensor(name, f"input {each.name!r}", facts, shape, each.quant)
-    for facts, head in zip(outputs, manifest.heads, strict=True):
-        _check_tensor(name, f"output {head.name!r}", facts, (1, len(head.labels)), head.quant)
+    for facts, output in zip(outputs, manifest.outputs, strict=True):
+        _check_tensor(name, f"output {output.name!r}", facts, (1, output.width), output.quant)
 
 
 def check_counts(name: str, manifest: Manifest, inputs: int, outputs: int) -> None:
@@ -98,11 +98,11 @@ def check_counts(name: str, manifest: Manifest, inputs: int, outputs: int) -> No
     Raises:
         EngineError: they differ.
     """
-    if inputs != len(manifest.inputs) or outputs != len(manifest.heads):
+    if inputs != len(manifest.inputs) or outputs != len(manifest.outputs):
         raise EngineError(
             f"engine {name}: the model has {inputs} inputs and {outputs} outputs, the manifest says "
-            f"{len(manifest.inputs)} inputs ({', '.join(i.name for i in manifest.inputs)}) and {len(manifest.heads)} "
-            f"outputs ({', '.join(h.name for h in manifest.heads)}); export the model again"
+            f"{len(manifest.inputs)} inputs ({', '.join(i.name for i in manifest.inputs)}) and {len(manifest.outputs)} "
+            f"outputs ({', '.join(o.name for o in manifest.outputs)}); export the model again"
         )
 
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgehar.recording import Recording
     from edgehar.training.run_folder import TrainedRun
-    from firmware_export.bundle_export import Exported, ExportPlan
+    from firmware_export.bundle_export import Exported, ExportPlan, References
     from firmware_export.foreign import Imported
 
+REFERENCE_WINDOWS = 600  # to enrol labels against
 REPORT = "report.json"  # of a folder that --from made
 PACKAGES = ("torch", "onnx", "onnx-ir", "numpy")
 
@@ -68,6 +70,7 @@ def plan_from_run(
     from edgehar.datasets.splits import select
     from edgehar.signal import input_tensors
     from edgehar.training.baseline import baseline_files, compute_baseline
+    from edgehar.training.config import EMBEDDING
     from edgehar.training.windows import calibration_choice, scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
     from firmware_export.to_litert import export_litert
@@ -79,7 +82,7 @@ def plan_from_run(
     held_out = select(recordings, trained.split.test_subjects)
     baseline = compute_baseline(trained.network, front_end, trained.inputs, config, held_out)
     record = trained.record
-    outputs = [task.name for task in config.tasks] if len(config.tasks) > 1 else [OUTPUT]
+    outputs = [task.name for task in config.truths] if len(config.truths) > 1 else [OUTPUT]
     inputs = [each.name for each in trained.inputs] if len(trained.inputs) > 1 else [INPUT]
     examples = [torch.zeros(1, *each.shape(config.window)) for each in trained.inputs]
     return ExportPlan(
@@ -110,8 +113,32 @@ def plan_from_run(
         licence={"data": record["data"]["licence"], "model": "Apache-2.0"},
         recipe=recipe,
         targets=tuple(targets),
+        embedding=EMBEDDING if config.embedding.width else "",
+        references=_references(trained, recordings) if config.embedding.width else None,
         slim=slim,
     )
+
+
+def _references(trained: TrainedRun, recordings: Sequence[Recording]) -> References:
+    """Windows of training and validation people, as many of each class of the first head."""
+    import numpy as np
+
+    from edgehar.datasets.splits import select
+    from edgehar.signal import input_tensors
+    from edgehar.training.windows import scored_windows
+    from firmware_export.bundle_export import References
+
+    subjects = (*trained.split.train_subjects, *trained.split.validation_subjects)
+    labels = trained.config.tasks[0].labels
+    rng, windows, people = np.random.default_rng(trained.config.seed), [], []
+    share = max(1, REFERENCE_WINDOWS // (len(labels) * len(subjects)))
+    for person, subject in enumerate(subjects):
+        found, answers = scored_windows(select(recordings, [subject]), trained.front_end, trained.config)
+        for value in range(len(labels)):
+            chosen = np.sort(rng.permutation(np.flatnonzero(answers[:, 0] == value))[:share])
+            windows.append(found[chosen])
+            people.append(np.full(len(chosen), person, np.int16))
+    return References(input_tensors(trained.inputs, np.concatenate(windows)), np.concatenate(people))
 
 
 def _training_command(trained: TrainedRun) -> str:

@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     plan = plan_from_run(trained, args.run.name, targets=("tflite",), recipe=args.recipe, slim=True)
     converted = convert(plan.onnx, plan.calibration, args.recipe)
     windows = held_out_windows(plan, args.windows)
-    kinds = [task.kind for task in plan.tasks]
+    kinds = plan.kinds
     found = layer_sensitivity(converted.float_graph, converted.integers, windows, kinds)
     title = f"{trained.config.model} {args.recipe}"
     Console().print(sensitivity_table(found, title))

@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 
 from edgehar.bundle import Manifest
-from edgehar.errors import ExportError
+from edgehar.errors import ExportError, UnsupportedOpError
 from edgehar.files import sha256_bytes
 from firmware_export.graph import Graph
 from firmware_export.targets.c.decision import (
@@ -182,6 +182,10 @@ def write_firmware(
 
 
 def _check(manifest: Manifest, graph: Graph) -> None:
+    if manifest.embedding is not None:
+        raise UnsupportedOpError(
+            f"target 'c' cannot write the output {manifest.embedding.name!r}, an embedding; it writes heads alone"
+        )
     found = [graph.values[name].shape for name in (*graph.inputs, *graph.outputs)]
     expected = [*manifest.input_shapes, *((1, len(head.labels)) for head in manifest.heads)]
     if found != expected:
