@@ -16,11 +16,12 @@ scored; a run that is finished under ``--work`` is not repeated. A study is TOML
 """
 
 import argparse
-import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scored_run import RECIPE, cost
 
 from edgehar.cli.export import plan_from_run
 from edgehar.datasets import load_dataset
@@ -39,8 +40,8 @@ FOLD_SEED = 7  # the same folds whatever is compared
 PRECISIONS = ("f32", "i8")
 
 
-def compare(study: dict, work: Path) -> list[dict]:
-    """Return a row of scores for each network of the study, printed as they are known."""
+def compare(study: dict, work: Path) -> Iterator[list[dict]]:
+    """Yield a row of scores for each network of the study, after each round of all of them."""
     work.mkdir(parents=True, exist_ok=True)
     parts: dict[str, list[dict]] = {name: [] for name in study["rows"]}
     for seed in study["seeds"]:
@@ -53,7 +54,7 @@ def compare(study: dict, work: Path) -> list[dict]:
                     found = _scored_run(work / f"{name}-{seed}-{fold}", config, study.get("folds"), fold)
                 parts[name].append(found)
                 print(f"seed {seed} fold {fold} {name}: {100 * _scores(found, 'f32').accuracy:.2f} %", flush=True)
-    return [_row(name, found) for name, found in parts.items()]
+            yield [_row(name, found) for name, found in parts.items()]
 
 
 def _split(config: TrainConfig, folds: int | None, fold: int):
@@ -70,7 +71,7 @@ def _scored_run(folder: Path, config: TrainConfig, folds: int | None, fold: int)
         train(config, folder, split=_split(config, folds, fold), progress=False)
     file = folder.with_suffix(".npz")
     if not file.exists():
-        plan = plan_from_run(open_run(folder), "study", targets=["tflite"], recipe="static_wi8_ai8", slim=True)
+        plan = plan_from_run(open_run(folder), "study", targets=["tflite"], recipe=RECIPE, slim=True)
         converted = convert(plan.onnx, plan.calibration, plan.recipe)
         truth, f32, i8 = [], [], []
         for item in plan.held_out:
@@ -80,8 +81,7 @@ def _scored_run(folder: Path, config: TrainConfig, folds: int | None, fold: int)
             integers = run(converted.integers, device_tensors(plan, r, converted.input_quants))[0]
             i8.append(_softmax(converted.output_quants[0].scale * integers.astype(np.float64)))
         arrays = {"truth": np.concatenate(truth), "f32": np.concatenate(f32), "i8": np.concatenate(i8)}
-        cost = [converted.parameters, converted.macs, len(converted.files["model_i8.tflite"])]
-        np.savez(file, **arrays, cost=cost)
+        np.savez(file, **arrays, cost=list(cost(converted).values()))
     with np.load(file, allow_pickle=False) as stored:
         return dict(stored)
 
@@ -104,8 +104,8 @@ def _scores(part: dict, kind: str):
 
 def _row(name: str, parts: list[dict]) -> dict:
     """Mean and deviation over the runs of each score."""
-    cost = dict(zip(("parameters", "macs", "tflite_bytes"), map(int, parts[0]["cost"]), strict=True))
-    row: dict = {"name": name, **cost, "runs": len(parts), "windows": int(sum((p["truth"] >= 0).sum() for p in parts))}
+    costs = dict(zip(("parameters", "macs", "i8_bytes"), map(int, parts[0]["cost"]), strict=True))
+    row: dict = {"name": name, **costs, "runs": len(parts), "windows": int(sum((p["truth"] >= 0).sum() for p in parts))}
     for kind in PRECISIONS:
         found = [_scores(p, kind) for p in parts]
         for what in ("accuracy", "macro_f1"):
@@ -120,16 +120,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="TOML file")
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of the study's, to begin with some of them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
     args = parser.parse_args()
     study = tomllib.loads(args.study.read_text("utf-8"))
-    begin = time.monotonic()
-    rows = compare(study, args.work)
+    study["seeds"] = args.seeds or study["seeds"]
+    rows: list[dict] = []
+    for rows in compare(study, args.work):
+        if args.json:
+            write_json(args.json, {"study": study, "rows": rows})
     for row in rows:
         print(row)
-    print(f"{time.monotonic() - begin:.0f} s")
-    if args.json:
-        write_json(args.json, {"study": study, "rows": rows})
 
 
 if __name__ == "__main__":

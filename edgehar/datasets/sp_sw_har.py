@@ -7,7 +7,7 @@ they become one recording of twelve channels, ``phone_acc_x`` ... ``watch_gyro_z
 1. A stream's samples are steady in time; its clock is ``first stamp + index / rate`` shifted by the median of what the
    stamps differ from that, since one stamp alone may wait for its burst.
 2. Both streams carry stamps of synchronised clocks, so these align them. Starts differ by up to 1.07 s. What is left
-   was measured by cross-correlating smoothed angular speed within ±1.5 s (``tools/sp_sw_har.py alignment``): median
+   was measured by cross-correlating smoothed angular speed within ±1.5 s (``tools/sp_sw_har.py``): median
    -20 ms, one sample; half of all walks within -60 and 20 ms. A single walk gives no better estimate than the stamps,
    because wrist and pocket do not move alike.
 3. Both are interpolated to one 50 Hz grid over the time they share (:class:`edgehar.signal.LinearResampler`). No
