@@ -77,6 +77,11 @@ class Fixed:
     integers: NDArray[Any] | None = None
 
 
+def range_of_table(data: NDArray[Any]) -> Range:
+    """Return the range of a constant's numbers."""
+    return Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0))
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """One tensor.

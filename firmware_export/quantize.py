@@ -21,7 +21,7 @@ from firmware_export.affine import (
     smallest_weight_scale,
     to_integers,
 )
-from firmware_export.graph import Graph, Node, Quantization, Range, Value, assemble
+from firmware_export.graph import Graph, Node, Quantization, Value, assemble, range_of_table
 from firmware_export.ops import op_of
 from firmware_export.ops.op import Bias, Constant, Index, OutputScale, Threshold, Weight
 
@@ -77,8 +77,6 @@ def int8_activation(graph: Graph, value: Value) -> Value:
         quant = Quantization((fixed.scale,), fixed.zero_point)
     elif value.fixed is not None:
         quant = value.fixed.quant
-    elif producer is not None and fixed is OutputScale.SAME_AS_TABLE:
-        (quant,) = (table.quantization for table in int8_tables(graph, [producer]))
     elif value.range is not None:
         quant = activation_quantization(value.range)
     else:
@@ -92,7 +90,10 @@ def int8_tables(graph: Graph, nodes: Iterable[Node]) -> Iterator[Value]:
         for index, role in enumerate(op_of(node).operands):
             if isinstance(role, Constant):
                 data = _data(graph, node, index)
-                quant = activation_quantization(Range(min(float(data.min()), 0.0), max(float(data.max()), 0.0)))
+                if op_of(node).output_scale is OutputScale.SAME_AS_TABLE:
+                    quant = int8_activation(graph, graph.values[node.output]).quantization
+                else:
+                    quant = activation_quantization(range_of_table(data))
                 yield Value(node.inputs[index], data.shape, "int8", quant, to_integers(data, quant))
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from firmware_export.onnx_reader.reading import ROWS, SERIES, Reading, attribute
 from firmware_export.ops.forest import Forest
 from firmware_export.ops.mean import Mean
+from firmware_export.ops.reshape import Reshape
 
 DEEPEST = 12  # a table of perfect trees doubles with each level
 LEAF, BRANCH = "LEAF", "BRANCH_LEQ"
@@ -61,15 +62,21 @@ def read_tree_ensemble(reading: Reading, node: ir.Node) -> None:
     how = _text(attribute(node, "aggregate_function", "SUM"))
     if how not in ("SUM", "AVERAGE"):
         raise reading.refuse(node, f"aggregate_function {how}, expected SUM or AVERAGE")
-    total = leaves * (len(trees) if how == "SUM" else 1) + np.asarray(attribute(node, "base_values", 0.0))
+    base = np.asarray(attribute(node, "base_values", 0.0))
+    apart = _apart(leaves, len(trees), depth) if how == "SUM" and not base.any() else None
+    if apart is None:
+        leaves = leaves * (len(trees) if how == "SUM" else 1) + base
     name = node.outputs[0].name
     tables = (
         reading.add_index(f"{name}/columns", columns),
         reading.add_constant(f"{name}/thresholds", thresholds),
-        reading.add_constant(f"{name}/leaves", total),
+        reading.add_constant(f"{name}/leaves", leaves if apart is None else apart),
     )
     found = reading.add(node, "forest", (x.name, *tables), Forest(depth), SERIES, output=f"{name}/trees")
-    reading.add(node, "mean", (found.name,), Mean(), ROWS)
+    if apart is None:
+        reading.add(node, "mean", (found.name,), Mean(), ROWS)
+    else:
+        reading.add(node, "reshape", (found.name,), Reshape((1, leaves.shape[1])), ROWS)
 
 
 def _trees(reading: Reading, node: ir.Node) -> list[_Tree]:
@@ -128,6 +135,20 @@ def _perfect(trees: list[_Tree], depth: int) -> tuple[NDArray[np.int32], F32, F3
                 columns[place], thresholds[place] = branch.column, branch.threshold
                 pending += [(2 * place, branch.below), (2 * place + 1, branch.above)]
     return columns, thresholds, leaves
+
+
+def _apart(leaves: F32, count: int, depth: int) -> F32 | None:
+    """Return leaves ``[2^depth T, K / T]`` where tree t has the t-th of T equal shares of the K targets to itself.
+
+    That is how our own int8 files are: the sum over trees comes after their leaves are rounded.
+    """
+    if count == 1 or leaves.shape[1] % count:
+        return None
+    of_tree = leaves.reshape(count, 1 << depth, count, -1)
+    own = np.arange(count)
+    others = of_tree.copy()
+    others[own, :, own] = 0
+    return None if others.any() else of_tree[own, :, own].reshape(len(leaves), -1)
 
 
 def _text(value: Any) -> str:

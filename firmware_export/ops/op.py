@@ -62,7 +62,7 @@ class OutputScale(StrEnum):
 
     CALIBRATED = "calibrated"
     SAME_AS_INPUT = "same_as_input"
-    SAME_AS_TABLE = "same_as_table"  # of the op's ``Constant``
+    SAME_AS_TABLE = "same_as_table"  # numbers of the op's ``Constant``, as they are
 
 
 @dataclass(frozen=True)

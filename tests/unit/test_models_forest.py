@@ -71,6 +71,19 @@ def test_int8_takes_the_same_way_down_every_tree(forest, data):
     assert np.abs(converted.output_quants[0].dequantize(found) - logits).max() < 1.5 * converted.output_quants[0].scale
 
 
+def test_our_own_int8_file_is_read_back_as_it_was(forest, data):
+    """Its trees have targets of their own: the leaves stay ``[.., classes]``, not ``[.., trees * classes]``."""
+    converted = convert(export_onnx(forest, torch.from_numpy(data[0][:1])), data[0])
+    again = convert(converted.files["model_i8.onnx"], data[0])
+    tables = [
+        sorted(v.shape for v in c.integers.values.values() if v.data is not None and v.data.ndim)
+        for c in (converted, again)
+    ]
+    assert tables[0] == tables[1]
+    windows = converted.input_quants[0].quantize(data[0])
+    assert np.array_equal(run(again.integers, windows)[0], run(converted.integers, windows)[0])
+
+
 def test_a_reloaded_forest_exports_what_was_loaded(forest, data):
     again = Forest(forest.config, FEATURES, CLASSES)
     again.load_state_dict(forest.state_dict())
