@@ -103,20 +103,23 @@ def import_model(
         raise UsageError(f"recipe {recipe!r} is not for somebody else's file; choose static_wi8_ai8 or a kin of it")
     graph, float_graph = model.graph, None
     if graph.input_dtype == "int8":
-        integers = run_passes(graph, LAYOUT_PASSES)
+        integers, keeps = run_passes(graph, LAYOUT_PASSES), True
     elif graph.input_dtype == "float32":
         float_graph = run_passes(graph, PASSES)
-        integers = _quantized(model, float_graph, windows, chosen.ranges)
+        integers, keeps = _quantized(model, float_graph, windows, chosen.ranges)
     else:
         raise ExportError(f"{model.name} has {graph.input_dtype} activations, expected float32 or int8")
     fed = _verification_windows(integers, windows)
     files, verification = _written_and_verified(model, integers, fed, targets, optimize)
-    verification["source"] = _against_source(model.data, integers, float_graph, fed, windows)
-    return Imported(files, integers, _report(model, integers, files, verification))
+    found: dict[str, Any] = {"engines": source_reports(model.data, integers, fed) if keeps else []}
+    if not keeps and float_graph is not None and windows is not None:
+        found |= _against_floats(model.data, integers, float_graph, windows)
+    verification["source"] = found
+    return Imported(files, integers, _report(model, integers, files, verification, keeps=keeps))
 
 
-def _quantized(model: Foreign, float_graph: Graph, windows: Windows | None, ranges: RangeRule) -> Graph:
-    """Return the integers that the file fixes, and ours where calibration has to choose."""
+def _quantized(model: Foreign, float_graph: Graph, windows: Windows | None, ranges: RangeRule) -> tuple[Graph, bool]:
+    """Return the integers that the file fixes, ours where calibration has to choose; and whether all are the file's."""
     ranged = run_passes(float_graph, RANGE_PASSES)
     missing = uncalibrated(ranged)
     if missing and windows is None:
@@ -127,7 +130,7 @@ def _quantized(model: Foreign, float_graph: Graph, windows: Windows | None, rang
         )
     if missing and windows is not None:
         ranged = run_passes(calibrate(float_graph, windows, ranges), RANGE_PASSES)
-    return quantize(ranged)
+    return quantize(ranged), not missing
 
 
 def _wanted(graph: Graph) -> str:
@@ -201,18 +204,14 @@ ANY = Bound(255, 0.0, "a stranger's outputs have no bound")
 EXACT = Bound(0, 1.0, "the generated C computes the reference's bits")
 
 
-def _against_source(
-    data: bytes, integers: Graph, float_graph: Graph | None, windows: Windows, given: Windows | None
-) -> dict[str, Any]:
-    """Say how the stranger's own file, in interpreters that take it, compares with what we made of it."""
-    found: dict[str, Any] = {"engines": source_reports(data, integers, windows, keeps_integers=float_graph is None)}
-    if float_graph is None or given is None:
-        return found
+def _against_floats(data: bytes, integers: Graph, float_graph: Graph, given: Windows) -> dict[str, Any]:
+    """Say how the stranger's own file compares with our reading of it, and that with its integers."""
     real = tuple(x.astype(np.float32)[:MOST_WINDOWS] for x in given)
-    found["float"] = float_agreement(data, float_graph, real)
     rows = zip(run(float_graph, real), run(integers, _integers(integers, real)), integers.outputs, strict=True)
-    found["quantization"] = [_quality(a, to_real(q, integers.values[o].quantization)) for a, q, o in rows]
-    return found
+    return {
+        "float": float_agreement(data, float_graph, real),
+        "quantization": [_quality(a, to_real(q, integers.values[o].quantization)) for a, q, o in rows],
+    }
 
 
 def _integers(graph: Graph, real: Windows) -> Windows:
@@ -228,9 +227,8 @@ def _quality(expected: NDArray[np.float32], found: NDArray[np.float32]) -> dict[
 
 
 def _report(
-    model: Foreign, graph: Graph, files: Mapping[str, bytes], verification: Mapping[str, Any]
+    model: Foreign, graph: Graph, files: Mapping[str, bytes], verification: Mapping[str, Any], *, keeps: bool
 ) -> dict[str, Any]:
-    keeps = model.graph.input_dtype == "int8"
     return {
         "schema_version": SCHEMA_VERSION,
         "source": {
@@ -238,7 +236,7 @@ def _report(
             "bytes": len(model.data),
             "sha256": sha256_bytes(model.data),
             "format": "tflite" if is_tflite(model.data) else "onnx",
-            "integers": "of the file" if keeps else "of the file where it fixes them, else ours",
+            "integers": "of the file" if keeps else "ours, but for those that the file fixes",
         },
         "inputs": [_described(graph.values[n]) for n in graph.inputs],
         "outputs": [_described(graph.values[n]) for n in graph.outputs],

@@ -24,22 +24,19 @@ ONE_ROUNDING = "LiteRT rounds FULLY_CONNECTED once, TFLite Micro and we twice: d
 Windows = tuple[NDArray[Any], ...]
 
 
-def source_reports(data: bytes, integers: Graph, windows: Windows, *, keeps_integers: bool) -> list[dict[str, Any]]:
+def source_reports(data: bytes, integers: Graph, windows: Windows) -> list[dict[str, Any]]:
     """Return how each interpreter's outputs of the stranger's file differ from ours, in steps of our output.
 
     Args:
-        data: the file.
+        data: a ``.tflite`` or QDQ ``.onnx`` whose integers are ours.
         integers: our graph.
         windows: int8.
-        keeps_integers: the file is an int8 ``.tflite`` whose integers are ours; TFLite Micro must then give our bits.
 
     Raises:
-        VerificationError: TFLite Micro gives other bits for such a file.
+        VerificationError: TFLite Micro gives other bits for a ``.tflite``.
     """
     if not is_tflite(data):
         return [_report("onnxruntime", integers, windows, lambda: _onnxruntime_steps(data, integers, windows))]
-    if not keeps_integers:
-        return []
     file = open_file(data)
     sources = [file.tensors[i] for i in file.inputs]
     sinks = [file.tensors[i] for i in file.outputs]

@@ -2,12 +2,16 @@
 
 The published files cannot be downloaded here. These have the same layers, operators and shapes, laid out as
 TensorFlow's converter does: ``FULLY_CONNECTED`` with one scale, per-channel convolutions, SAME padding, a softmax.
+
+    python tests/foreign_networks.py FOLDER      # writes them
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from tflite_files import TfliteFile
@@ -115,3 +119,7 @@ def float_edges(*, small: bool = False, seed: int = 2) -> bytes:
 
 
 NETWORKS: Mapping[str, Callable[..., bytes]] = {"keyword": keyword, "anomaly": anomaly, "float_edges": float_edges}
+
+if __name__ == "__main__":
+    for name, network in NETWORKS.items():
+        (Path(sys.argv[1]) / f"{name}.tflite").write_bytes(network())

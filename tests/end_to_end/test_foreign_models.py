@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from foreign_networks import keyword
+from onnx import TensorProto, helper, numpy_helper
 from tflite_files import TfliteFile
 
 from edgehar.cli import main
@@ -73,9 +74,28 @@ def test_float_network_needs_windows(tmp_path: Path, capsys: pytest.CaptureFixtu
     code = export(tmp_path, "net.tflite", float_file(), "--calibration", str(tmp_path / "w.npz"), "--target", "tflite")
     assert code == 0
     source = json.loads((tmp_path / "out/report.json").read_text())["verification"]["source"]
-    assert source["float"]["largest_relative_difference"] < 1e-5
+    assert source["engines"] == [] and source["float"]["largest_relative_difference"] < 1e-5
     assert source["quantization"][0]["snr_db"] > 30
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"model_i8.tflite", "report.json"}
+
+
+def test_float_onnx_is_compared_with_onnxruntime(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight = numpy_helper.from_array(rng.normal(size=(4, 7)).astype(np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)],
+        "dense",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 7])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "w.csv").write_text("\n".join(",".join(map(str, row)) for row in rng.normal(size=(30, 7)).tolist()))
+    options = ("--calibration", str(tmp_path / "w.csv"), "--target", "onnx")
+    assert export(tmp_path, "dense.onnx", model.SerializeToString(), *options) == 0
+    source = json.loads((tmp_path / "out/report.json").read_text())["verification"]["source"]
+    assert source["float"] == {"engine": "onnxruntime", "windows": 30} | source["float"]
+    assert source["engines"] == [] and source["quantization"][0]["snr_db"] > 30
 
 
 def test_our_own_qdq_file_keeps_its_integers(tmp_path: Path) -> None:
