@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from edgehar.errors import VerificationError
 from firmware_export.affine import to_real
 from firmware_export.graph import Graph, Value
 from firmware_export.reference import run
+from firmware_export.source_runner import run_engines
 from firmware_export.tflite_reader.file import FileTensor, is_tflite, open_file
-from firmware_export.verify import Candidate, run_litert_default, run_litert_reference, run_tflm
 
 UNSIGNED_OFFSET = 128
 ONE_STEP = 0.5  # outputs that are float at the file's edge are whole steps but for float32's rounding
@@ -36,7 +35,7 @@ def source_reports(data: bytes, integers: Graph, windows: Windows) -> list[dict[
         VerificationError: TFLite Micro gives other bits for a ``.tflite``.
     """
     if not is_tflite(data):
-        return [_report("onnxruntime", integers, windows, lambda: _onnxruntime_steps(data, integers, windows))]
+        return [_report("onnxruntime", integers, windows, _onnxruntime_steps(data, integers, windows))]
     file = open_file(data)
     sources = [file.tensors[i] for i in file.inputs]
     sinks = [file.tensors[i] for i in file.outputs]
@@ -46,20 +45,12 @@ def source_reports(data: bytes, integers: Graph, windows: Windows) -> list[dict[
         _as_file(x, integers.values[name], tensor)
         for x, name, tensor in zip(windows, integers.inputs, sources, strict=True)
     )
-    candidate = Candidate(integers, data, None)
-
-    def steps_of(engine: Callable[[Candidate, Windows], Windows]) -> list[NDArray[np.float64]]:
-        rows = zip(engine(candidate, fed), integers.outputs, strict=True)
-        return [_steps(y.reshape(-1, *integers.values[o].shape[1:]), integers.values[o]) for y, o in rows]
-
     reports = [
-        _report("tflm", integers, windows, lambda: steps_of(run_tflm)),
-        {
-            **_report("litert_reference", integers, windows, lambda: steps_of(run_litert_reference)),
-            "reason": ONE_ROUNDING if any(o.name == "FULLY_CONNECTED" for o in file.operators) else "",
-        },
-        _report("litert", integers, windows, lambda: steps_of(run_litert_default)),
+        _report(engine, integers, windows, _all_steps(integers, outputs))
+        for engine, outputs in run_engines(data, fed).items()
     ]
+    if any(operator.name == "FULLY_CONNECTED" for operator in file.operators):
+        reports[1].setdefault("reason", ONE_ROUNDING)
     if reports[0].get("max_lsb", 0.0) >= ONE_STEP:
         raise VerificationError(
             "TFLite Micro computes other outputs of the file itself than our reading of it, up to "
@@ -75,18 +66,22 @@ def float_agreement(data: bytes, graph: Graph, windows: Windows) -> dict[str, An
         VerificationError: it is further than rounding explains.
     """
     engine = "litert" if is_tflite(data) else "onnxruntime"
-    ours = run(graph, windows)
+    found: Windows | str
     if is_tflite(data):
         file = open_file(data)
         if any(file.tensors[i].shape[:1] != (1,) for i in (*file.inputs, *file.outputs)):
-            return {"engine": engine, "windows": 0}
+            return {"engine": engine, "windows": 0, "reason": "it is fed a batch of 1, which the file does not take"}
         fed = tuple(x.reshape(-1, *file.tensors[i].shape[1:]) for x, i in zip(windows, file.inputs, strict=True))
-        found = run_litert_default(Candidate(graph, data, None), fed)
+        found = run_engines(data, fed)[engine]
     else:
-        found = tuple(_onnxruntime(data, graph, windows))
+        found = _onnxruntime(data, graph, windows)
+    if isinstance(found, str):
+        return {"engine": engine, "windows": 0, "reason": found}
+    ours = run(graph, windows)
     worst = 0.0
     for a, b in zip(ours, found, strict=True):
-        worst = max(worst, float(np.abs(a - b.reshape(a.shape)).max() / max(float(np.abs(b).max()), 1e-6)))
+        apart = np.abs(a.reshape(len(a), -1) - b.reshape(len(b), -1)).max()
+        worst = max(worst, float(apart / max(float(np.abs(b).max()), 1e-6)))
     if worst > FLOAT_TOLERANCE:
         raise VerificationError(
             f"{engine} computes other outputs of the file itself than our reading of it: they differ by {worst:.2%} of "
@@ -95,22 +90,28 @@ def float_agreement(data: bytes, graph: Graph, windows: Windows) -> dict[str, An
     return {"engine": engine, "windows": len(windows[0]), "largest_relative_difference": worst}
 
 
-def _report(
-    engine: str, graph: Graph, windows: Windows, steps_of: Callable[[], list[NDArray[np.float64]]]
-) -> dict[str, Any]:
-    """Return the differences; an engine that refuses the stranger's file is reported with its reason."""
-    expected = run(graph, windows)
-    try:
-        found = steps_of()
-    except (RuntimeError, ValueError) as error:  # both interpreters raise these for operators they do not have
-        return {"engine": engine, "windows": 0, "reason": " ".join(str(error).split())[:200]}
-    apart = [np.abs(a.astype(np.float64) - b.reshape(a.shape)) for a, b in zip(expected, found, strict=True)]
+def _report(engine: str, graph: Graph, windows: Windows, found: list[NDArray[np.float64]] | str) -> dict[str, Any]:
+    """Return the differences; an engine that has no outputs of the stranger's file is reported with its reason."""
+    if isinstance(found, str):
+        return {"engine": engine, "windows": 0, "reason": found}
+    pairs = zip(run(graph, windows), found, strict=True)
+    apart = [np.abs(a.astype(np.float64) - b.reshape(a.shape)) for a, b in pairs]
     return {
         "engine": engine,
         "windows": len(windows[0]),
         "max_lsb": round(float(max(d.max() for d in apart)), 3),
         "exact": min(float((d < ONE_STEP).mean()) for d in apart),
     }
+
+
+def _all_steps(graph: Graph, outputs: Windows | str) -> list[NDArray[np.float64]] | str:
+    """Return an interpreter's outputs in the steps of ours, or the reason why there are none."""
+    if isinstance(outputs, str):
+        return outputs
+    values = [graph.values[name] for name in graph.outputs]
+    if [y[0].size for y in outputs] != [int(np.prod(v.shape)) for v in values]:
+        return f"its outputs have the shapes {[list(y.shape[1:]) for y in outputs]}"
+    return [_steps(y.reshape(-1, *v.shape[1:]), v) for y, v in zip(outputs, values, strict=True)]
 
 
 def _as_file(x: NDArray[np.int8], value: Value, tensor: FileTensor) -> NDArray[Any]:
@@ -131,29 +132,31 @@ def _steps(y: NDArray[Any], value: Value) -> NDArray[np.float64]:
     return steps
 
 
-def _onnxruntime_steps(data: bytes, integers: Graph, windows: Windows) -> list[NDArray[np.float64]]:
+def _onnxruntime_steps(data: bytes, integers: Graph, windows: Windows) -> list[NDArray[np.float64]] | str:
     real = tuple(to_real(x, integers.values[n].quantization) for x, n in zip(windows, integers.inputs, strict=True))
-    found = _onnxruntime(data, integers, real, windows)
-    return [_steps(y, integers.values[o]) for y, o in zip(found, integers.outputs, strict=True)]
+    return _all_steps(integers, _onnxruntime(data, integers, real, windows))
 
 
-def _onnxruntime(data: bytes, graph: Graph, real: Windows, integers: Windows | None = None) -> list[NDArray[Any]]:
+def _onnxruntime(data: bytes, graph: Graph, real: Windows, integers: Windows | None = None) -> Windows | str:
     """Run the file as it is: channels-first where our graph is not, integers where it takes integers."""
     import onnxruntime  # noqa: PLC0415 (an interpreter, imported on demand)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    feeds: dict[str, NDArray[Any]] = {}
-    for index, source in enumerate(session.get_inputs()):
-        x = real[index]
-        if "float" not in source.type and integers is not None:
-            x = integers[index].astype(np.int16) + (UNSIGNED_OFFSET if "uint8" in source.type else 0)
-            x = x.astype(np.uint8 if "uint8" in source.type else np.int8)
-        if tuple(source.shape[1:]) != x.shape[1:]:
-            x = np.moveaxis(x, -1, 1)
-        feeds[source.name] = np.ascontiguousarray(x)
-    count = len(real[0])
-    rows = [session.run(None, {name: x[i : i + 1] for name, x in feeds.items()}) for i in range(count)]
-    return [np.concatenate(column) for column in zip(*rows, strict=True)]
+    try:
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        feeds: dict[str, NDArray[Any]] = {}
+        for index, source in enumerate(session.get_inputs()):
+            x = real[index]
+            if "float" not in source.type and integers is not None:
+                x = integers[index].astype(np.int16) + (UNSIGNED_OFFSET if "uint8" in source.type else 0)
+                x = x.astype(np.uint8 if "uint8" in source.type else np.int8)
+            if tuple(source.shape[1:]) != x.shape[1:]:
+                x = np.moveaxis(x, -1, 1)
+            feeds[source.name] = np.ascontiguousarray(x)
+        count = len(real[0])
+        rows = [session.run(None, {name: x[i : i + 1] for name, x in feeds.items()}) for i in range(count)]
+    except Exception as error:  # the runtime's own types have no common base
+        return " ".join(str(error).split())[:200]
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))

@@ -13,6 +13,7 @@ from tflite_files import TfliteFile
 
 from edgehar.cli import main
 from edgehar.errors import UsageError
+from firmware_export import source_runner
 from firmware_export.calibration_file import read_windows
 from firmware_export.graph import Graph
 from firmware_export.reference import run
@@ -182,3 +183,17 @@ def test_windows_that_do_not_fit(graph: Graph, tmp_path: Path, name: str, data: 
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match=reason):
         read_windows(tmp_path / name, graph)
+
+
+def test_an_interpreter_that_dies_of_a_file_takes_nobody_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file runs in a process of its own; what came before its end is kept, the rest says how it ended."""
+    windows = (np.zeros((2, 11, 6, 1), np.int8),)
+    found = source_runner.run_engines(keyword(small=True), windows)
+    assert {name: len(outputs) for name, outputs in found.items()} == {"tflm": 1, "litert_reference": 1, "litert": 1}
+    monkeypatch.setattr(source_runner.sys, "executable", "/bin/false")
+    assert set(source_runner.run_engines(keyword(small=True), windows).values()) == {
+        "the interpreter's process ended with 1"
+    }
+    monkeypatch.undo()
+    refused = source_runner.run_engines(float_file(), (np.zeros((2, 3, 9), np.float32),))
+    assert all(isinstance(reason, str) and "process ended" not in reason for reason in refused.values())
