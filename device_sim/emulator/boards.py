@@ -48,9 +48,10 @@ class Board:
         core: key in ``CORES``.
         clock_hz: of the processor, as the board runs it.
         flash_bytes, ram_bytes: what there is; of several RAM blocks, the sum.
+        wait_states: of the flash at this clock, before any cache; None where it is outside (QSPI) or nobody says.
         flash_factor: cycles with code in this flash over cycles without wait states: the core's own CoreMark/MHz
             over the chip's from flash, both as published.
-        flash_note: wait states and what hides them.
+        flash_note: what hides the wait states.
         current: while computing.
     """
 
@@ -60,6 +61,7 @@ class Board:
     clock_hz: float
     flash_bytes: int
     ram_bytes: int
+    wait_states: int | None
     flash_factor: float
     flash_note: str
     current: Current
@@ -88,8 +90,9 @@ BOARDS: dict[str, Board] = {
         120e6,
         2 * MIB,
         640 * KIB,
+        5,
         1.0,
-        "5 wait states behind ST's ART cache; CoreMark/MHz is the core's own",
+        "behind ST's ART cache; CoreMark/MHz is the core's own",
         Current(13.9, 3.3, "MLPerf Tiny streaming wakeword on this board: 820 µJ in 17.9 ms, so 45.8 mW", True),
     ),
     "nrf52840_dk": Board(
@@ -99,8 +102,9 @@ BOARDS: dict[str, Board] = {
         64e6,
         MIB,
         256 * KIB,
+        2,
         1.03,
-        "2 wait states behind a 2 KiB instruction cache; CoreMark 212 at 64 MHz from flash",
+        "behind a 2 KiB instruction cache; CoreMark 212 at 64 MHz from flash",
         Current(3.3, 3.0, "nRF52840 Product Specification, CPU running CoreMark from flash, DC/DC", False),
     ),
     "stm32f411_nucleo": Board(
@@ -110,8 +114,9 @@ BOARDS: dict[str, Board] = {
         100e6,
         512 * KIB,
         128 * KIB,
+        3,
         1.0,
-        "3 wait states behind ST's ART cache; CoreMark/MHz is the core's own",
+        "behind ST's ART cache; CoreMark/MHz is the core's own",
         Current(10.0, 3.3, "ST: 100 µA/MHz running CoreMark from flash, peripherals off (electronicdesign.com)", True),
     ),
     "rpi_pico": Board(
@@ -121,6 +126,7 @@ BOARDS: dict[str, Board] = {
         125e6,
         2 * MIB,
         264 * KIB,
+        None,
         1.0,
         "QSPI flash behind a 16 KiB cache: constants larger than it cost more than modelled; the SDK can copy to RAM",
         Current(
@@ -134,6 +140,7 @@ BOARDS: dict[str, Board] = {
         150e6,
         4 * MIB,
         520 * KIB,
+        None,
         1.0,
         "QSPI flash behind a 16 KiB cache: constants larger than it cost more than modelled; the SDK can copy to RAM",
         Current(16.0, 5.0, "board at USB's 5 V, idle: 80 mW (jeffgeerling.com); a lower bound", False),
@@ -145,6 +152,7 @@ BOARDS: dict[str, Board] = {
         160e6,
         4 * MIB,
         400 * KIB,
+        None,
         1.0,
         "QSPI flash behind a 16 KiB cache: constants larger than it cost more than modelled",
         Current(40.7, 5.0, "this board at 5 V, busy loop at 160 MHz, radio off (gist of fabianoriccardi)", True),
@@ -156,8 +164,9 @@ BOARDS: dict[str, Board] = {
         128e6,
         MIB,
         512 * KIB,
+        None,
         1.0,
-        "flash behind an 8 KiB cache; CoreMark 514 at 128 MHz from flash",
+        "behind an 8 KiB cache; CoreMark 514 at 128 MHz from flash",
         Current(7.3, 3.0, "nRF5340 Product Specification, CPU running CoreMark from flash at 128 MHz, DC/DC", False),
     ),
 }

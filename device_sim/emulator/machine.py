@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,11 @@ class Machine:
     def read(self, address: int | str, size: int) -> bytes:
         """Read memory at an address or symbol."""
         return bytes(self._uc.mem_read(self._place(address), size))
+
+    def hook(self, kind: int, function: Callable[..., None], begin: int, end: int) -> None:
+        """Let Unicorn call ``function`` at events of a kind (``unicorn.UC_HOOK_...``) between two addresses."""
+        self._uc.hook_add(kind, function, begin=begin, end=end)
+        self._uc.ctl_flush_tb()  # what has been translated before would not call it
 
     @property
     def stack_bytes(self) -> int:

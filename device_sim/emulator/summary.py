@@ -50,6 +50,7 @@ def profile_summary(
         "cr2032_days": cost.cr2032_days,
         "cr2032_mah": CR2032_MAH,
         "clock_hz": board.clock_hz,
+        "flash_wait_states": board.wait_states,
         "flash_factor": board.flash_factor,
         "current": asdict(board.current),
         "flash_bytes": profile.flash_bytes,
