@@ -17,7 +17,8 @@ def tool(monkeypatch):
     return importlib.import_module
 
 
-PAGES = [page for page in sorted((ROOT / "docs" / "results").glob("*.md")) if "<!-- table" in page.read_text("utf-8")]
+# pages made by a tool of the same name, whose JSON is the whole of what its table shows
+PAGES = [ROOT / "docs" / "results" / f"{name}.md" for name in ("extrasensory", "multitask")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])

@@ -118,6 +118,8 @@ def test_what_cannot_be_trained_says_why(tmp_path):
         fit_examples(ExamplesConfig(**MLP), rows)
     with pytest.raises(ConfigError, match=r"Cnn1d takes one window .*; choose another model"):
         fit_examples(ExamplesConfig(model="cnn1d", batch_size=16), rows)
+    with pytest.raises(ConfigError, match="'forest' does not take gradient steps"):
+        fit_examples(ExamplesConfig(model="forest", batch_size=16), rows)
     with pytest.raises(ConfigError, match="epochs is 0, expected 1"):
         ExamplesConfig(epochs=0)
     file = tmp_path / "c.toml"
