@@ -22,7 +22,7 @@ unit: $(VENV)/test.ok
 bench: $(VENV)/test.ok
 	$(BIN)/python tools/bench/simulator.py zoo:ds_cnn
 
-# The bundles that ship inside the package: four trainings, some minutes.
+# The bundles that ship inside the package: five trainings, some minutes.
 zoo: $(VENV)/demo.ok
 	tools/make_zoo.sh $(BIN)/edgehar
 

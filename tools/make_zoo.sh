@@ -15,3 +15,4 @@ make_one ds_cnn
 make_one ds_cnn_3k --config configs/ds_cnn_3k.toml
 make_one ds_cnn_30k --config configs/ds_cnn_30k.toml
 make_one ds_cnn_multitask --config configs/hapt_multitask.toml
+make_one bilstm --model bilstm --set "model_options={layers=1, units=24}"

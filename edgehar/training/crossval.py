@@ -268,7 +268,7 @@ def _teacher_of(planned: Sequence[PlannedRun]) -> dict[str, Any] | None:
     if not first.runs:
         return None
     return {
-        "runs": {each.name: list(each.config.teacher.runs) for each in planned},
+        "runs": {each.name: [Path(run).name for run in each.config.teacher.runs] for each in planned},
         "weight": first.weight,
         "temperature": first.temperature,
     }

@@ -20,7 +20,7 @@ IN_C = [name for name in zoo_names() if has_firmware(name)]
 
 
 def test_the_classifiers_have_it() -> None:
-    assert {"ds_cnn", "ds_cnn_3k", "ds_cnn_30k", "ds_cnn_multitask"} <= set(IN_C)
+    assert {"ds_cnn", "ds_cnn_3k", "ds_cnn_30k", "ds_cnn_multitask", "bilstm"} <= set(IN_C)
 
 
 @pytest.mark.parametrize("name", IN_C)

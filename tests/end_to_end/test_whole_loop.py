@@ -344,30 +344,32 @@ def test_ctrl_c_in_export_leaves_the_old_bundle(demo, tmp_path):
     assert "edgehar: error: stopped by Ctrl-C" in err
 
 
-# largest parameters, largest MACs, smallest held-out accuracy of the int8 network
+# largest parameters, largest MACs, smallest held-out accuracy of the int8 network, an engine with the reference's bits
 ZOO = {
-    "ds_cnn": (12_000, 250_000, 0.965),
-    "ds_cnn_3k": (3_000, 70_000, 0.95),
-    "ds_cnn_30k": (30_000, 610_000, 0.975),
-    "ds_cnn_multitask": (12_000, 250_000, 0.97),
+    "ds_cnn": (12_000, 250_000, 0.965, "litert_ref"),
+    "ds_cnn_3k": (3_000, 70_000, 0.95, "litert_ref"),
+    "ds_cnn_30k": (30_000, 610_000, 0.975, "litert_ref"),
+    "ds_cnn_multitask": (12_000, 250_000, 0.97, "litert_ref"),
+    "bilstm": (7_000, 820_000, 0.95, "tflm"),  # docs/decisions/0006
 }
 
 
 def test_zoo_holds_what_the_table_says():
     assert set(zoo_names()) == set(ZOO)
-    assert sum(p.stat().st_size for p in Bundle.open("zoo:ds_cnn").path.rglob("*")) <= 100_000
+    files = Bundle.open("zoo:ds_cnn").manifest.files
+    assert sum(entry.bytes for name, entry in files.items() if not name.startswith("firmware/")) <= 100_000
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_zoo_bundle_answers_on_its_own(name):
     """Small, verified, and replayed by ``python -m device_sim`` from its golden stream, bit for bit."""
     manifest = Bundle.open(f"zoo:{name}").manifest
-    parameters, macs, accuracy = ZOO[name]
+    parameters, macs, accuracy, engine = ZOO[name]
     assert manifest.model["parameters"] <= parameters
     assert manifest.model["macs"] <= macs
     assert manifest.provenance["verification"]["int8_accuracy"] >= accuracy
     done = subprocess.run(
-        [sys.executable, "-m", "device_sim", f"zoo:{name}", "--engine", "litert_ref"],
+        [sys.executable, "-m", "device_sim", f"zoo:{name}", "--engine", engine],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "ok: 32 of 32 windows equal" in done.stdout
