@@ -122,7 +122,7 @@ def check_request(bundle: Bundle, label: str, out: Path, margin: float = MARGIN)
     if embedding is None or embedding.quant.dtype != "int8":
         raise UsageError(
             f"{bundle.path}: its network has no int8 embedding to enrol with; train one with an [embedding] table in "
-            "the config (docs/few_shot.md) and export it with an int8 recipe"
+            "the config (docs/few_shot.md) and export it with an int8 recipe, or take zoo:siamese"
         )
     if not label or label != label.strip() or "," in label:
         raise UsageError(f"label {label!r}: expected a word without commas, since recordings name it in a CSV")

@@ -270,7 +270,8 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundles", default=",".join(f"zoo:{name}" for name in zoo_names()), metavar="B[,B...]")
+    in_c = [f"zoo:{name}" for name in zoo_names() if Bundle.open(f"zoo:{name}").manifest.embedding is None]
+    parser.add_argument("--bundles", default=",".join(in_c), metavar="B[,B...]")
     parser.add_argument("--models", default="all", metavar="M[,M...]", help="of the registry; all, or nothing")
     parser.add_argument("--optimize", type=Optimize, default=Optimize.SPEED, choices=list(Optimize))
     parser.add_argument("--long", type=int, default=1, metavar="N", help="bundles that get the long stream")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firmware_export.bundle_export import Exported, ExportPlan, References
     from firmware_export.foreign import Imported
 
-REFERENCE_WINDOWS = 600  # to enrol labels against
+REFERENCE_WINDOWS = 300  # to enrol labels against
 REPORT = "report.json"  # of a folder that --from made
 PACKAGES = ("torch", "onnx", "onnx-ir", "numpy")
 
