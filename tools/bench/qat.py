@@ -2,30 +2,35 @@
 
     python tools/bench/qat.py --out DIR [--config FILE] [--set KEY=VALUE] [--epochs E] [--qat-epochs E] [--seeds 0 1 2]
 
-Of each seed two int8 networks that saw as many epochs: trained in float for E + Q, then calibrated (PTQ), and trained
-in float for E, then for Q with the rounding (QAT). Runs already in DIR are kept. "As trained" is the share of windows
-for which the int8 network answers what the network answered at the end of its training, which of QAT has the rounding
-inside.
+Of each seed one network is trained in float for E epochs. From there: its int8 form by calibration (PTQ); that of the
+network trained on for Q epochs in float, batch norm folded (PTQ, longer); and that of the network trained on for Q
+epochs with the rounding (QAT). Runs already in DIR are kept. "As trained" is the share of windows for which the int8
+network answers what the network answered at the end of its training, which of QAT has the rounding inside. With
+--spread the same float network is written with channels of unlike ranges before all that.
 """
 
 import argparse
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+import torch
+from torch import nn
 
 from edgehar.cli.export import plan_from_run
 from edgehar.cli.train import on_with
 from edgehar.files import write_json
 from edgehar.heads import window_truth
 from edgehar.signal import input_tensors, sliding_windows
+from edgehar.training import quantization_aware
 from edgehar.training.config import load_config
 from edgehar.training.fit import train
 from edgehar.training.run_folder import TrainedRun, open_run
 from firmware_export.convert import convert
-from firmware_export.reference import run
-
-RECIPES = ("static_wi8_ai8", "static_wi8_ai8_mse")
 
 
 def main() -> None:
@@ -36,31 +41,45 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--qat-epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--spread", type=float, default=0.0, metavar="BITS", help="of the channels' ranges (ds_cnn)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    rows = []
+    rows, name = [], f"_spread{args.spread:g}" if args.spread else ""
     for seed in args.seeds:
         config = load_config(args.config, args.set, seed=seed, epochs=args.epochs)
         start = trained(args.out / f"float_{seed}", config)
-        longer = trained(args.out / f"longer_{seed}", replace(config, epochs=args.epochs + args.qat_epochs))
-        aware = load_config(None, [], **{**on_with(start), "epochs": args.qat_epochs})
-        after = trained(args.out / f"qat_{seed}", aware, start)
-        plan, windows, truth = held_out(longer)
-        known = truth >= 0
-        (logits,) = run(convert(plan.onnx, plan.calibration, "float32").float_graph, windows)
-        reference = logits.argmax(axis=1)
-        rows.append({"seed": seed, "network": "float32", "accuracy": float(np.mean((reference == truth)[known]))})
-        for recipe in RECIPES:
-            labels = int8_labels(plan, recipe, windows)
-            rows.append({"seed": seed, "network": f"PTQ {recipe}"} | scores(labels, truth, reference))
-        plan, windows, _ = held_out(after)
-        own = np.concatenate([item.baseline_logits[0] for item in plan.held_out]).argmax(axis=1)
-        labels = int8_labels(plan, RECIPES[0], windows)
-        rows.append({"seed": seed, "network": "QAT"} | scores(labels, truth, own))
-        for each in rows[-4:]:
+        if args.spread:
+            start = replace(start, network=with_spread(start.network, args.spread, seed))
+        on = load_config(None, [], **{**on_with(start), "epochs": args.qat_epochs})
+        rows.append({"seed": seed, "network": "PTQ", **measured(start)})
+        with without_rounding():
+            longer = trained(args.out / f"longer{name}_{seed}", on, start)
+            rows.append({"seed": seed, "network": "PTQ, longer", **measured(longer)})
+        rows.append({"seed": seed, "network": "QAT", **measured(trained(args.out / f"qat{name}_{seed}", on, start))})
+        for each in rows[-3:]:
             print("  ".join(str(value) for value in each.values()), flush=True)
     if args.json:
-        write_json(args.json, {"config": config.to_dict(), "qat_epochs": args.qat_epochs, "rows": rows})
+        write_json(
+            args.json, {"config": config.to_dict(), "qat_epochs": args.qat_epochs, "spread": args.spread, "rows": rows}
+        )
+
+
+def with_spread(network: nn.Module, bits: float, seed: int) -> nn.Module:
+    """Return the same function with channels of unlike ranges: one made 2^u times larger, its readers that smaller.
+
+    u is even in -bits..bits. ReLU lets positive factors through, so nothing else changes. Networks trained without
+    care come out like this (Nagel et al. 2019, arXiv:1906.04721, section 3), and one scale a tensor then is too coarse
+    for the small channels.
+    """
+    spread, rng = copy.deepcopy(network), np.random.default_rng(seed)
+    layers = [layer for layer in spread.layers if not isinstance(layer, nn.ReLU)]
+    for norm, reader in zip(layers[1::2], layers[2::2], strict=False):
+        factors = torch.from_numpy(2.0 ** rng.uniform(-bits, bits, norm.num_features)).float()
+        with torch.no_grad():
+            norm.weight *= factors
+            norm.bias *= factors
+            reader.weight /= factors[:, None, None] if reader.groups > 1 else factors[None, :, None]
+    return spread
 
 
 def trained(out: Path, config: object, start: TrainedRun | None = None) -> TrainedRun:
@@ -69,25 +88,35 @@ def trained(out: Path, config: object, start: TrainedRun | None = None) -> Train
     return open_run(out)
 
 
-def held_out(trained_run: TrainedRun) -> tuple:
-    plan = plan_from_run(trained_run, "bench", targets=["tflite"], recipe=RECIPES[0], slim=True)
+@contextmanager
+def without_rounding() -> Iterator[None]:
+    """What trains on inside, and is opened inside, computes in float."""
+    with (
+        mock.patch.object(quantization_aware.Rounding, "forward", lambda self, x: x),
+        mock.patch.object(quantization_aware, "rounded_weight", lambda weight: weight),
+    ):
+        yield
+
+
+def measured(trained_run: TrainedRun) -> dict[str, float]:
+    """Accuracy of the network as trained and of its int8 form on held-out windows, and how often they answer alike."""
+    plan = plan_from_run(trained_run, "bench", targets=["tflite"], recipe="static_wi8_ai8", slim=True)
     recordings = [item.recording for item in plan.held_out]
-    windows = np.concatenate(
-        [sliding_windows(plan.front_end.run(r.samples), plan.window, plan.hop) for r in recordings]
-    )
+    columns = [sliding_windows(plan.front_end.run(r.samples), plan.window, plan.hop) for r in recordings]
     task = plan.tasks[0]
-    truth = [window_truth(task, r.labels, r.label_names, plan.window, plan.hop)[:, 0] for r in recordings]
-    return plan, input_tensors(plan.inputs, windows), np.concatenate(truth)
-
-
-def int8_labels(plan: object, recipe: str, windows: tuple) -> np.ndarray:
-    converted = convert(plan.onnx, plan.calibration, recipe)
-    fed = [quant.quantize(x) for quant, x in zip(converted.input_quants, windows, strict=True)]
-    return converted.run(fed)[0].argmax(axis=1)
-
-
-def scores(labels: np.ndarray, truth: np.ndarray, own: np.ndarray) -> dict[str, float]:
-    return {"accuracy": float(np.mean((labels == truth)[truth >= 0])), "as_trained": float(np.mean(labels == own))}
+    truth = np.concatenate(
+        [window_truth(task, r.labels, r.label_names, plan.window, plan.hop)[:, 0] for r in recordings]
+    )
+    own = np.concatenate([item.baseline_logits[0] for item in plan.held_out]).argmax(axis=1)
+    converted = convert(plan.onnx, plan.calibration)
+    tensors = input_tensors(plan.inputs, np.concatenate(columns))
+    fed = [quant.quantize(x) for quant, x in zip(converted.input_quants, tensors, strict=True)]
+    labels, known = converted.run(fed)[0].argmax(axis=1), truth >= 0
+    return {
+        "trained": float(np.mean((own == truth)[known])),
+        "int8": float(np.mean((labels == truth)[known])),
+        "as_trained": float(np.mean(labels == own)),
+    }
 
 
 if __name__ == "__main__":

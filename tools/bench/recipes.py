@@ -19,7 +19,7 @@ from device_sim.engines.protocol import native_stderr_captured
 from edgehar.cli.export import plan_from_run
 from edgehar.files import write_json
 from edgehar.heads import window_truth
-from edgehar.signal import sliding_windows
+from edgehar.signal import input_tensors, sliding_windows
 from edgehar.training.run_folder import open_run
 from firmware_export.affine import to_integers, to_real
 from firmware_export.bundle_export import ExportPlan
@@ -48,7 +48,8 @@ def main() -> None:
     for path in args.runs:
         plan = plan_from_run(open_run(path), "bench", targets=["tflite"], recipe="static_wi8_ai8", slim=True)
         features = [plan.front_end.run(item.recording.samples) for item in plan.held_out]
-        windows = np.concatenate([sliding_windows(x, plan.window, plan.hop) for x in features])
+        columns = np.concatenate([sliding_windows(x, plan.window, plan.hop) for x in features])
+        (windows,) = input_tensors(plan.inputs, columns)
         truth = np.concatenate(
             [
                 window_truth(plan.tasks[0], r.labels, r.label_names, plan.window, plan.hop)[:, 0]
@@ -83,7 +84,7 @@ def main() -> None:
         write_json(args.json, {"choices": results, "precisions": precisions})
 
 
-PRECISIONS = ("static_wi8_ai8", "mixed_wi8", "static_wi8_ai16", "dynamic_wi8", "float32")
+PRECISIONS = ("static_wi8_ai8", "mixed_wi8", "static_wi8_ai16", "dynamic_wi8")
 FIGURES = {
     "agreement": "{:.2%}",
     "accuracy": "{:.2%}",
@@ -144,13 +145,8 @@ def scores(expected: np.ndarray, found: np.ndarray, truth: np.ndarray) -> dict[s
         "windows": len(found),
         "agreement": float(np.mean(labels == expected.argmax(axis=1))),
         "accuracy": float(np.mean(labels[known] == truth[known])),
-        "logits_db": db(np.square(expected).sum(), np.square(found - expected).sum()),
+        "logits_db": float(10 * np.log10(np.square(expected).sum() / np.square(found - expected).sum())),
     }
-
-
-def db(signal: float, noise: float) -> float:
-    """Ratio in dB; infinite where there is no noise."""
-    return float("inf") if noise == 0 else float(10 * np.log10(signal / noise))
 
 
 def measure(graph: Graph, quantized: Graph, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
