@@ -28,7 +28,6 @@ from edgehar.signal import window_labels
 MARGIN = 0.05  # cosine
 FEWEST_WINDOWS = 3
 CARD = "MODEL_CARD.md"
-FIRMWARE = "firmware/"  # sources that were generated for the labels before
 LONGEST = 127  # length of a prototype
 
 I8 = NDArray[np.int8]
@@ -98,18 +97,17 @@ def enroll(
     mine = [p.label == label for p in changed.enrolled]
     recognised = float(((own.max(axis=1) > 0) & np.array(mine)[own.argmax(axis=1)]).mean())
     names, counts = manifest.heads[0].labels, np.bincount(answers, minlength=len(manifest.heads[0].labels))
-    enrolment = Enrolment(
-        bundle=bundle,
+    files = {name: bundle.read(name) for name in manifest.files}
+    if CARD in files:
+        files[CARD] += _card(prototype, recognised, bundle).encode()
+    return Enrolment(
+        bundle=write_bundle(out, changed, files),
         label=label,
         windows=len(embeddings),
         recognised=recognised,
         before={name: float(n / len(answers)) for name, n in zip(names, counts, strict=True) if n},
         threshold=threshold / UNIT,
     )
-    files = {name: bundle.read(name) for name in manifest.files if not name.startswith(FIRMWARE)}
-    if CARD in files:
-        files[CARD] += _card(enrolment, bundle).encode()
-    return replace(enrolment, bundle=write_bundle(out, changed, files))
 
 
 def check_request(bundle: Bundle, label: str, out: Path, margin: float = MARGIN) -> None:
@@ -174,10 +172,10 @@ def _threshold(vector: I8, references: References) -> int:
     return max(0, int(scores.max()))
 
 
-def _card(enrolment: Enrolment, before: Bundle) -> str:
+def _card(prototype: Prototype, recognised: float, before: Bundle) -> str:
     return f"""
-## Enrolled: {enrolment.label}
+## Enrolled: {prototype.label}
 
-From {enrolment.windows} windows, added to bundle {before.sha256[:12]}; {100 * enrolment.recognised:.1f} % of them get
+From {prototype.windows} windows, added to bundle {before.sha256[:12]}; {100 * recognised:.1f} % of them get
 the label, a figure on the very windows it was made from. The scores above are those before the enrolment.
 """
