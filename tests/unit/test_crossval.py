@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from edgehar import cli
 from edgehar.datasets import DATASETS, load_dataset
 from edgehar.errors import ConfigError, UsageError
 from edgehar.training.config import load_config
@@ -64,6 +65,22 @@ def test_finished_runs_are_kept_and_added_up(recordings, tmp_path):
             plan_official(load_config(None, [*SMALL, "epochs=2"]), recordings, (0,)),
             tmp_path, jobs=1, progress=False, on_done=lambda run: None,
         )  # fmt: skip
+
+
+def test_wrong_use_is_one_line_and_exit_code_2(tmp_path, capsys):
+    for words, message in (
+        (["--jobs", "0"], "--jobs is 0, expected 1 or more"),
+        (["--seeds", "0,0"], "'0,0' names a seed twice"),
+        (["--seeds", "many"], "'many': expected whole numbers"),
+        (["--teachers", str(tmp_path)], "none of its 0 finished runs holds out"),
+    ):
+        try:
+            code = cli.main(["crossval", "--out", str(tmp_path / "out"), *words])
+        except SystemExit as stopped:  # argparse's own
+            code = stopped.code
+        assert code == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_interrupted_in_two_processes_it_goes_on_to_the_same_weights(tmp_path):
