@@ -22,7 +22,7 @@ from edgehar.bundle import DecisionSpec, Head
 from edgehar.errors import BundleError
 from edgehar.heads import decide, power_table, sigmoid_table
 from edgehar.heads.tables import sigmoid
-from edgehar.signal.quantization import LIMITS, QuantParams
+from edgehar.signal.quantization import LARGEST, LIMITS, QuantParams
 
 F = TypeVar("F", np.float32, np.float64)
 F32 = NDArray[np.float32]
@@ -78,7 +78,7 @@ def probabilities_of(kind: str, quant: QuantParams) -> Callable[[Logits], F32]:
 
 def _numbers(outputs: Logits) -> F64:
     """Return float logits without the NaN that a network makes of finite but absurd samples."""
-    return np.nan_to_num(outputs.astype(np.float64), nan=0.0)
+    return np.nan_to_num(outputs.astype(np.float64), nan=0.0, posinf=LARGEST, neginf=-LARGEST)
 
 
 def _each(function: Callable[[float], float], x: F64) -> F64:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import json
 import logging
 import signal
 import statistics
@@ -46,11 +47,11 @@ from edgehar.training.history import History
 from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
 from edgehar.training.quantization_aware import QuantizationAware, set_ranges
-from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, build_network, open_run, write_run
+from edgehar.training.run_folder import CONFIG_FILE, START_FILE, TrainedRun, build_network, open_run, write_run
 from edgehar.training.teacher import open_teacher
 from edgehar.training.windows import TrainingBatches, calibration_choice, scored_windows
 
-RUN_FILES = {CONFIG_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
+RUN_FILES = {CONFIG_FILE, START_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
 VALIDATION_BATCH = 4096  # windows
 clock = time.perf_counter  # of the pace; tools/bench/train.py puts the process's own here on a busy machine
@@ -211,6 +212,8 @@ def train(
     validation = _validation_windows(recordings, split, front_end, inputs, config)
     teacher = open_teacher(config, split, front_end, inputs)
     write_json(out / CONFIG_FILE, config.to_dict())
+    if start is not None:
+        write_json(out / START_FILE, {name: start.record[name] for name in ("config", "metrics")})
     rows: list[dict[str, float]] = []
     if model_entry(config.model).grow is None:
         batches = TrainingBatches(training, front_end, inputs, config, best_device())
@@ -257,7 +260,7 @@ def train(
         "training_s": round(time.monotonic() - started, 1),
         "training_windows_per_s": per_second,
         "threads": torch.get_num_threads(),
-        **({} if start is None else {"start": {name: start.record[name] for name in ("config", "metrics")}}),
+        **_start_of(out),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     write_run(out, network, record)
@@ -280,6 +283,12 @@ def _grow(
     grow(network, input_tensors(inputs, windows), classes, config.seed)
     network.eval()
     return len(windows)
+
+
+def _start_of(out: Path) -> dict[str, Any]:
+    """Return what a quantization-aware training went on from, also after a resume; nothing for others."""
+    file = out / START_FILE
+    return {"start": json.loads(file.read_text("utf-8"))} if file.is_file() else {}
 
 
 def _some_windows(

@@ -5,6 +5,7 @@
     RUN/
       run.json              config, seed, split, front end, metrics, versions; written last: its presence means "done"
       weights.safetensors   the averaged weights
+      start.json            of a quantization-aware run: config and metrics of the run it went on from
       baseline.npz .json    full-precision logits on the held-out recordings, and the device they come from
       learning_curves.png   loss and accuracy against epochs; this and the rest not of a forest, which has no epochs
       history.csv           the same as numbers
@@ -34,6 +35,7 @@ from edgehar.training.config import TrainConfig
 from edgehar.training.quantization_aware import QuantizationAware
 
 CONFIG_FILE = "config.json"
+START_FILE = "start.json"
 RUN_SCHEMA_VERSION = 2
 MAX_RUN_JSON_BYTES = 16 * 2**20
 
