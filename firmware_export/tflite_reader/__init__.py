@@ -20,6 +20,7 @@ from firmware_export.tflite_reader import (
     recurrent,
     shapes,
     slicing,
+    trees,
 )
 from firmware_export.tflite_reader.file import TfliteFile, is_tflite, open_file
 from firmware_export.tflite_reader.reading import Reading, canonical
@@ -31,6 +32,7 @@ READERS: Mapping[str, Callable[[Reading], None]] = {
     "ADD": arithmetic.read_add,
     "AVERAGE_POOL_2D": pooling.read_average_pool_2d,
     "BATCH_MATMUL": attention.read_batch_matmul,
+    "CAST": trees.read_cast,
     "CONCATENATION": shapes.read_concatenation,
     "CONV_2D": convolution.read_conv_2d,
     "DEPTHWISE_CONV_2D": convolution.read_depthwise_conv_2d,
@@ -39,6 +41,7 @@ READERS: Mapping[str, Callable[[Reading], None]] = {
     "EXPAND_DIMS": shapes.read_reshape,
     "FULLY_CONNECTED": convolution.read_fully_connected,
     "GATHER": slicing.read_gather,
+    "GREATER": trees.read_greater,
     "L2_NORMALIZATION": arithmetic.read_l2_normalization,
     "MAX_POOL_2D": pooling.read_max_pool_2d,
     "MEAN": pooling.read_mean,

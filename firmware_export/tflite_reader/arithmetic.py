@@ -19,6 +19,7 @@ from firmware_export.ops.l2_norm import L2Norm
 from firmware_export.ops.op import FusedActivation
 from firmware_export.ops.relu import Relu
 from firmware_export.ops.softmax import Softmax
+from firmware_export.tflite_reader import trees
 from firmware_export.tflite_reader.reading import Reading, Tensor, canonical
 
 LARGEST_TABLE = 2**20  # numbers of a constant that is added to an activation
@@ -26,7 +27,10 @@ UNSIGNED_OFFSET = 128  # a uint8 stands for the same number as the int8 this muc
 
 
 def read_add(reading: Reading) -> None:
-    """Two activations of one shape, or one and a constant."""
+    """Two activations of one shape, or one and a constant; or a step of trees."""
+    if any(trees.walk_at(reading, index) is not None for index in (0, 1)):
+        trees.read_step(reading)
+        return
     activation = reading.activation(0)
     if reading.is_constant(0) or reading.is_constant(1):
         _add_constant(reading, activation)
@@ -187,11 +191,11 @@ def _depthwise(
     channels = value.shape[-1]
     if value.dtype != "int8" or weight.shape != (channels,):
         raise reading.refuse(f"of {value.dtype}{list(value.shape)} is not supported, expected int8 channels")
-    sums = (float(np.float32(value.quantization.scale * scale)),) * channels
+    quant = Quantization((scale,) * channels, 0, 1)
     names = (
         reading.reshaped(x.value, (1, math.prod(value.shape) // channels, channels)),
-        reading.add_constant(f"{made.name}/weight", weight[None], Quantization((scale,) * channels, 0, 1)),
-        reading.add_constant(f"{made.name}/bias", np.zeros(channels, np.int32), Quantization(sums, 0, 0)),
+        reading.add_constant(f"{made.name}/weight", weight[None], quant),
+        reading.add_constant(f"{made.name}/bias", np.zeros(channels, np.int32), reading.bias_quant(x.value, quant)),
     )
     result = reading.emit("depthwise_conv1d", names, DepthwiseConv1d(activation=activation))
     _same_axes(reading, x, reading.reshaped(result, value.shape))

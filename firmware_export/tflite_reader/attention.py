@@ -76,9 +76,8 @@ def _times_constant(reading: Reading, a: Tensor, *, adjoint_a: bool, adjoint_b: 
     weight_quant = bias_quant = None
     bias = np.zeros(outputs, np.float32)
     if quant is not None:
-        sums = float(np.float32(reading.values[a.value].quantization.scale * quant.scale))
         weight_quant = Quantization((quant.scale,) * outputs, 0, 0)
-        bias, bias_quant = np.zeros(outputs, np.int32), Quantization((sums,) * outputs, 0, 0)
+        bias, bias_quant = np.zeros(outputs, np.int32), reading.bias_quant(a.value, weight_quant)
     names = (
         series,
         reading.add_constant(reading.file_tensor(1).name, weight[:, None], weight_quant),

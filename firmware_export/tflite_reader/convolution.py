@@ -127,14 +127,9 @@ def weight_and_bias(reading: Reading, x: str, shape: tuple[int, ...], axis: int,
         raise reading.refuse(f"weights {weight.dtype} and biases {stored.dtype}, expected int8 and {wide}")
     found = reading.weight_quant(WEIGHT, file_axis)
     quant = Quantization(found.scales if found.axis is not None else found.scales * channels, 0, axis)
-    sums = tuple(float(np.float32(source.quantization.scale * scale)) for scale in quant.scales)
-    try:
-        bias_quant = Quantization(sums, 0, 0)
-    except ValueError as error:
-        raise reading.refuse(f"scale of input times weight: {error}") from None
     return (
         reading.add_constant(weight_name, weight.reshape(shape), quant),
-        reading.add_constant(bias_name, stored, bias_quant),
+        reading.add_constant(bias_name, stored, reading.bias_quant(x, quant)),
     )
 
 

@@ -58,6 +58,10 @@ class Tensor:
         return tuple(n + sum(p) for n, p in zip(self.shape, self.padding or ((0, 0),) * len(self.shape), strict=True))
 
 
+class Stage:
+    """Base of what is remembered of a tensor inside a pattern of several operators."""
+
+
 @dataclass
 class Reading:
     """What has been read so far."""
@@ -69,6 +73,7 @@ class Reading:
     tensors: dict[int, Tensor] = field(default_factory=dict)  # by index in the file
     folded: dict[int, NDArray[Any]] = field(default_factory=dict)  # constants that operators on constants gave
     input_values: list[str] = field(default_factory=list)  # the network's
+    stages: dict[int, Stage] = field(default_factory=dict)  # tensors inside a pattern that is one op of ours
     _arranged: dict[tuple[str, tuple[int, ...], Shape], str] = field(default_factory=dict)
 
     def refuse(self, reason: str) -> UnsupportedOpError:
@@ -192,6 +197,20 @@ class Reading:
             return Quantization(tuple(tensor.scales.tolist()), 0, None if single else along)
         except ValueError as error:
             raise self.refuse(f"{tensor}: {error}") from None
+
+    def bias_quant(self, x: str, weight: Quantization) -> Quantization:
+        """Return the scales of a bias: those of the input times those of the weight.
+
+        Raises:
+            UnsupportedOpError: a product leaves what float32 holds.
+        """
+        with np.errstate(over="ignore"):  # infinity is refused below
+            products = np.float32(self.values[x].quantization.scale * np.asarray(weight.scales))
+        scales = tuple(float(scale) for scale in products)
+        try:
+            return Quantization(scales, 0, None if weight.axis is None else 0)
+        except ValueError as error:
+            raise self.refuse(f"scale of input times weight: {error}") from None
 
     def activation(self, field_: int) -> FusedActivation:
         """Return the clamp that a field of the options asks for."""

@@ -81,10 +81,7 @@ def _bias(reading: Reading, index: int, units: int, x: Value, weight: Value) -> 
         quant = None
     else:
         data = reading.constant(index) if there else np.zeros(units, np.int32)
-        scale = float(np.float32(x.quant.scale * weight.quantization.scale))
-        if scale == 0:
-            raise reading.refuse(f"input {index}: its scale is below what float32 holds")
-        quant = Quantization((scale,))
+        quant = reading.bias_quant(x.name, weight.quantization)
     if data.shape != (units,) or (quant is not None and data.dtype != np.int32):
         raise reading.refuse(f"input {index} is {data.dtype}{list(data.shape)}, expected [{units}]")
     return reading.add_constant(name, data, quant)

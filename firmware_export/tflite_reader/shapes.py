@@ -5,6 +5,7 @@ from __future__ import annotations
 from firmware_export.ops.concat import Concat
 from firmware_export.ops.op import FusedActivation
 from firmware_export.ops.reverse import Reverse
+from firmware_export.tflite_reader import trees
 from firmware_export.tflite_reader.reading import Reading, Tensor, canonical
 from firmware_export.tflite_reader.series import along_time
 
@@ -13,7 +14,10 @@ MOST_OUR_AXES = 4
 
 def read_reshape(reading: Reading) -> None:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: what the file declares of the output says everything."""
-    made = reading.output()
+    made, walk = reading.output(), trees.walk_at(reading, 0)
+    if walk is not None:
+        trees.read_flat(reading, walk)
+        return
     if reading.is_constant(0):
         data = reading.constant(0)
         if data.size != made.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from firmware_export.ops.crop1d import Crop1d
+from firmware_export.tflite_reader import trees
 from firmware_export.tflite_reader.reading import Reading, Tensor, canonical
 from firmware_export.tflite_reader.series import along_time
 
@@ -54,7 +55,17 @@ def read_split(reading: Reading) -> None:
 
 
 def read_gather(reading: Reading) -> None:
-    """One place of an axis by a constant index, which drops the axis."""
+    """One place of an axis by a constant index, which drops the axis; or a step of trees."""
+    answers, places = trees.walk_at(reading, 0), trees.walk_at(reading, 1)
+    if answers is not None:
+        trees.read_answers_at(reading, answers)
+        return
+    if places is not None:
+        trees.read_leaves(reading, places)
+        return
+    if reading.constant(1).size > 1:
+        trees.read_columns(reading)
+        return
     x, indices = reading.tensor(0), reading.steering(1)
     axis = reading.operator.number(0, "i")
     rank = len(x.shape)

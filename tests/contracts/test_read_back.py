@@ -37,11 +37,7 @@ class Made:
             np.testing.assert_array_equal(ours, back)
 
 
-# of a forest the .tflite holds a walk of GATHER, GREATER, CAST and ADD, which is no op of ours any more
-WRITTEN_APART = ("forest",)
-
-
-@pytest.fixture(scope="module", params=[name for name in MODELS if name not in WRITTEN_APART])
+@pytest.fixture(scope="module", params=MODELS)
 def made(request: pytest.FixtureRequest) -> Made:
     network, fed = tiny_model(request.param), model_tensors(request.param, 48)
     network(*fed)  # moves batch norm's statistics off their start

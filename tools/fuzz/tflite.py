@@ -138,7 +138,7 @@ def mutated(rng: random.Random, data: bytes, places: list[tuple[int, int]], othe
             at = rng.randrange(0, max(len(changed) - 4, 1), 4)
             changed[at : at + 4] = rng.choice(INTERESTING).to_bytes(4, "little")
         elif kind < 0.91:
-            del changed[rng.randrange(8, len(changed)) :]
+            del changed[rng.randrange(8, len(changed) + 1) :]
         elif kind < 0.96:  # a piece of another file
             length = rng.randint(1, 64)
             start, at = rng.randrange(max(len(other) - length, 1)), rng.randrange(len(changed))
