@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from device_sim.emulator import CORES
 from device_sim.emulator.firmware import STAGES, EmulatedFirmware
 from device_sim.emulator.machine import OTHER
 from device_sim.emulator.sources import read_sources
+from device_sim.emulator.toolchain import GCC
 from device_sim.simulate import simulate
 from edgehar.bundle import Bundle
 from edgehar.c_compiler import find_compiler
@@ -60,6 +62,18 @@ def test_same_bits_as_on_this_computer(name: str, bundle: Bundle) -> None:
     assert np.array_equal(found.windows, expected.windows)
     assert (there.activity, there.invalid_samples) == (here.activity, here.invalid_samples)
     assert there.invalid_samples > 10
+
+
+@pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
+def test_same_bits_from_the_users_own_compiler(bundle: Bundle) -> None:
+    files, heads = firmware_files(bundle), bundle.manifest.heads
+    samples = rough_samples(200)
+    by_zig, by_gcc = (
+        EmulatedFirmware(files, heads, CORES["cortex_m4f"], compiler).replay(samples, windows=True)
+        for compiler in ("zig", "gcc")
+    )
+    assert different(by_gcc.decisions, by_zig.decisions) == []
+    assert np.array_equal(by_gcc.windows, by_zig.windows)
 
 
 def test_every_push_is_counted_for_its_stages(bundle: Bundle) -> None:

@@ -1,6 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; edgehar export RUN --target c --recipe static_wi8_ai8. SHA-256 of the float model:
- * 64e4154048bffafb4045a9a0dbcae1f47dd84f9cbc48668e2d1f391ef8d7ffc4 */
+ * RUN; SHA-256 of the bundle before: 70074c21a7b30827e12b748db1bb8a59010a3546ac9d66143e327ef029af8e1a */
 #include "har.h"
 
 #include <stddef.h>
@@ -15,7 +14,7 @@
 #define HAR_STAGE
 #endif
 
-#define HAR_MAGIC UINT32_C(0xab368973) /* of this model: a context of another one is not taken for its own */
+#define HAR_MAGIC UINT32_C(0x8443a846) /* of this model: a context of another one is not taken for its own */
 
 typedef char har_context_bytes_are_right[sizeof(har_context) <= HAR_CONTEXT_BYTES ? 1 : -1];
 

@@ -1,6 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; edgehar export RUN --target c --recipe static_wi8_ai8. SHA-256 of the float model:
- * 64e4154048bffafb4045a9a0dbcae1f47dd84f9cbc48668e2d1f391ef8d7ffc4
+ * RUN; SHA-256 of the bundle before: 70074c21a7b30827e12b748db1bb8a59010a3546ac9d66143e327ef029af8e1a
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

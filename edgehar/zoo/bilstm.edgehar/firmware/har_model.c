@@ -1,6 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; edgehar export RUN --target c --recipe static_wi8_ai8. SHA-256 of the float model:
- * 64e4154048bffafb4045a9a0dbcae1f47dd84f9cbc48668e2d1f391ef8d7ffc4 */
+ * RUN; SHA-256 of the bundle before: 70074c21a7b30827e12b748db1bb8a59010a3546ac9d66143e327ef029af8e1a */
 #include "har_model.h"
 
 #include <string.h>
@@ -163,7 +162,7 @@ static const int8_t layer_0_lstm_shift[8] = {
 };
 
 
-/* LSTM_1: lstm, [128, 9] to [128, 24] */
+/* LSTM_7: lstm, [128, 9] to [128, 24] */
 HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 {
     memset(cells, 0, 24 * sizeof *cells);
@@ -192,9 +191,9 @@ HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
                 }
             }
             kept = har_to_int16(har_rescale(har_sigmoid(gate[1]) * cells[u], 1073741824, -14));
-            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -19));
+            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -18));
             cells[u] = (int16_t)har_to_int16(kept + admitted);
-            kept = har_rescale(har_tanh(cells[u], 10) * har_sigmoid(gate[3]), 2142087959, -23);
+            kept = har_rescale(har_tanh(cells[u], 11) * har_sigmoid(gate[3]), 2142087959, -23);
             hidden[u] = har_to_int8(kept, -1, -128, 127);
         }
     }
@@ -202,7 +201,7 @@ HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 
 
 
-/* LSTM_1: reverse, [128, 9] to [128, 9] */
+/* Slice_12: reverse, [128, 9] to [128, 9] */
 HAR_LAYER static void layer_1_reverse(const int8_t *x, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -365,7 +364,7 @@ static const int8_t layer_2_lstm_shift[8] = {
 };
 
 
-/* LSTM_1: lstm, [128, 9] to [128, 24] */
+/* LSTM_20: lstm, [128, 9] to [128, 24] */
 HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 {
     memset(cells, 0, 24 * sizeof *cells);
@@ -394,9 +393,9 @@ HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
                 }
             }
             kept = har_to_int16(har_rescale(har_sigmoid(gate[1]) * cells[u], 1073741824, -14));
-            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -20));
+            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -19));
             cells[u] = (int16_t)har_to_int16(kept + admitted);
-            kept = har_rescale(har_tanh(cells[u], 9) * har_sigmoid(gate[3]), 2142087959, -23);
+            kept = har_rescale(har_tanh(cells[u], 10) * har_sigmoid(gate[3]), 2142087959, -23);
             hidden[u] = har_to_int8(kept, -1, -128, 127);
         }
     }
@@ -404,7 +403,7 @@ HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 
 
 
-/* LSTM_1: reverse, [128, 24] to [128, 24] */
+/* Slice_25: reverse, [128, 24] to [128, 24] */
 HAR_LAYER static void layer_3_reverse(const int8_t *x, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -414,7 +413,7 @@ HAR_LAYER static void layer_3_reverse(const int8_t *x, int8_t *y)
 
 
 
-/* LSTM_1: concat, [128, 24] and [128, 24] to [128, 48] */
+/* Concat_28: concat, [128, 24] and [128, 24] to [128, 48] */
 HAR_LAYER static void layer_4_concat(const int8_t *x0, const int8_t *x1, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -425,7 +424,7 @@ HAR_LAYER static void layer_4_concat(const int8_t *x0, const int8_t *x1, int8_t 
 
 
 
-/* ReduceMean_5: average_pool1d, [128, 48] to [1, 48] */
+/* GlobalAveragePool_31: average_pool1d, [128, 48] to [1, 48] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 48; c += 4) {
@@ -462,7 +461,7 @@ static const int32_t layer_7_dense_stream[168] = {
 };
 
 
-/* Gemm_6: dense, [48] to [6] */
+/* Gemm_39: dense, [48] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;

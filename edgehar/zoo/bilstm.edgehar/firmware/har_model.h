@@ -1,6 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; edgehar export RUN --target c --recipe static_wi8_ai8. SHA-256 of the float model:
- * 64e4154048bffafb4045a9a0dbcae1f47dd84f9cbc48668e2d1f391ef8d7ffc4
+ * RUN; SHA-256 of the bundle before: 70074c21a7b30827e12b748db1bb8a59010a3546ac9d66143e327ef029af8e1a
  *
  * 8 layers, 811296 multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -11,7 +10,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 12288 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 9136 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_lstm\042, \042LSTM_1\042, \042lstm\042, 405504], [\042layer_1_reverse\042, \042LSTM_1\042, \042reverse\042, 0], [\042layer_2_lstm\042, \042LSTM_1\042, \042lstm\042, 405504], [\042layer_3_reverse\042, \042LSTM_1\042, \042reverse\042, 0], [\042layer_4_concat\042, \042LSTM_1\042, \042concat\042, 0], [\042layer_5_average_pool1d\042, \042ReduceMean_5\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_6\042, \042dense\042, 288]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_lstm\042, \042LSTM_7\042, \042lstm\042, 405504], [\042layer_1_reverse\042, \042Slice_12\042, \042reverse\042, 0], [\042layer_2_lstm\042, \042LSTM_20\042, \042lstm\042, 405504], [\042layer_3_reverse\042, \042Slice_25\042, \042reverse\042, 0], [\042layer_4_concat\042, \042Concat_28\042, \042concat\042, 0], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_31\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_39\042, \042dense\042, 288]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.024302087724208832, -46]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * ae68afda5b67ecaf1411de9783e58ddd300b0c1fcde7cf90e6d1937c0e473979
+ * 48e8494a7e510ddabed62a1f0285123365241aba8fc405725c442749e767da20
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

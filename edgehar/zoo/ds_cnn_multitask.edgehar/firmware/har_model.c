@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: e337b85a4e0dd7b03ebd77428941c04ac3a8636d6c3dd5ee343cae2e8c2d3479 */
+ * of the bundle before: 4b611ee1ce0e384990e996acea2ce0bf093d1a1d00cc799c1fe2129ef92df141 */
 #include "har_model.h"
 
 #include <string.h>

@@ -10,7 +10,14 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__FAST_MATH__) || (defined(__GCC_IEC_559) && __GCC_IEC_559 == 0)
+/* gcc takes back its word on IEC 559 for parts of -ffast-math, but never gives it without an operating system. */
+#if defined(__GCC_IEC_559) && (defined(__unix__) || defined(__APPLE__) || defined(_WIN32))
+#define HAR_IEC_559 __GCC_IEC_559
+#else
+#define HAR_IEC_559 1
+#endif
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || HAR_IEC_559 == 0
 #error "edgehar: -ffast-math, parts of it, and -ffp-contract=fast change the results; compile without them"
 #endif
 #if FLT_EVAL_METHOD != 0
