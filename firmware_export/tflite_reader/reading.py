@@ -205,8 +205,8 @@ class Reading:
             UnsupportedOpError: a product leaves what float32 holds.
         """
         with np.errstate(over="ignore"):  # infinity is refused below
-            products = np.float32(self.values[x].quantization.scale * np.asarray(weight.scales))
-        scales = tuple(float(scale) for scale in products)
+            products = (self.values[x].quantization.scale * np.asarray(weight.scales)).astype(np.float32)
+        scales = tuple(products.tolist())
         try:
             return Quantization(scales, 0, None if weight.axis is None else 0)
         except ValueError as error:
