@@ -100,6 +100,7 @@ class PlainLoop:
         )
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, config.epochs * len(self.loader))
         self.mixup = config.mixup
+        self.rng = np.random.default_rng(config.seed)
 
     def epoch(self) -> float:
         """Train an epoch and return the mean loss."""
@@ -113,7 +114,7 @@ class PlainLoop:
 
     def step(self, x: Tensor, y: Tensor) -> Tensor:
         """Take one optimizer step."""
-        share = float(np.random.default_rng(len(x)).beta(self.mixup, self.mixup)) if self.mixup else 1.0
+        share = float(self.rng.beta(self.mixup, self.mixup)) if self.mixup else 1.0
         partner = torch.randperm(len(x), device=self.device)
         self.optimizer.zero_grad()
         logits = self.network(share * x + (1 - share) * x[partner])
