@@ -2,7 +2,7 @@
 
     python tools/add_firmware.py edgehar/zoo/*.edgehar
 
-The network is the one in the bundle's own ``model_i8.onnx``. Every window of the held-out people goes through the
+The network is the one in the bundle's own ``model_i8.tflite``. Every window of the held-out people goes through the
 compiled firmware, sample by sample, and through the numpy reference; a bit that differs leaves the bundle as it was.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from device_sim.sources import golden_arrays, stream_of
 from edgehar.bundle import Bundle, write_bundle
 from edgehar.c_pipeline import FOLDER
 from edgehar.cli.networks import integers_of
@@ -37,7 +38,12 @@ def add_firmware(bundle: Bundle) -> Bundle:
         tensors = input_tensors(manifest.inputs, sliding_windows(features, manifest.window, manifest.hop))
         parts.append([each.quant.quantize(x) for each, x in zip(manifest.inputs, tensors, strict=True)])
     windows = tuple(map(np.concatenate, zip(*parts, strict=True)))
-    integers = integers_of(bundle, [x[:32] for x in windows])
+    integers = integers_of(bundle)
+    golden = golden_arrays(bundle)
+    stream = tuple(stream_of(golden, "windows", i) for i in range(len(manifest.inputs)))
+    expected = [stream_of(golden, "outputs", i) for i in range(len(manifest.heads))]
+    if not all(map(np.array_equal, run(integers, stream), expected)):
+        raise SystemExit(f"{bundle.path}: the network read back does not give the golden outputs; nothing was written")
     origin = (
         f"{manifest.name}, made by: {manifest.provenance['command']}; SHA-256 of the bundle before: {bundle.sha256}"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from firmware_export.graph import Graph
 
 DEFAULT_WINDOWS = 8
-MODEL = "model_i8.onnx"
+MODEL = "model_i8.tflite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         files = firmware_files(bundle)
         sources: NetworkSources = read_sources(files)
     else:
-        integers, kernels = integers_of(bundle, inputs), Optimize(optimize or "speed")
+        integers, kernels = integers_of(bundle), Optimize(optimize or "speed")
         sources = write_network(integers, origin=manifest.name, optimize=kernels)
         try:
             files = write_firmware(manifest, integers, manifest.name, kernels).files
@@ -165,13 +165,16 @@ def network_of(model: str, windows: int, optimize: str | None = None) -> Network
     return network_of_bundle(Bundle.open(model), windows, optimize)
 
 
-def integers_of(bundle: Bundle, windows: Sequence[NDArray[np.int8]]) -> Graph:
-    """Return a bundle's quantized graph: scales and integers are those of its QDQ file, whatever the windows."""
-    from firmware_export.convert import convert
+def integers_of(bundle: Bundle) -> Graph:
+    """Return a bundle's quantized graph, read back from its ``.tflite``: of an LSTM, too, the integers are all there.
 
-    quants = [each.quant for each in bundle.manifest.inputs]
-    reals = tuple(quant.dequantize(x) for quant, x in zip(quants, windows, strict=True))
-    return convert(bundle.read(MODEL), reals).integers
+    Raises:
+        BundleError: the bundle has no such file.
+    """
+    from firmware_export.passes import LAYOUT_PASSES, run_passes
+    from firmware_export.tflite_reader import read_tflite
+
+    return run_passes(read_tflite(bundle.read(MODEL)), LAYOUT_PASSES)
 
 
 def cost_on(network: Network, board: Board, compiler: str, optimise: Sequence[str] = ()) -> dict[str, Any]:

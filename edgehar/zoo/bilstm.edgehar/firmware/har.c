@@ -14,7 +14,7 @@
 #define HAR_STAGE
 #endif
 
-#define HAR_MAGIC UINT32_C(0x8443a846) /* of this model: a context of another one is not taken for its own */
+#define HAR_MAGIC UINT32_C(0xddf95572) /* of this model: a context of another one is not taken for its own */
 
 typedef char har_context_bytes_are_right[sizeof(har_context) <= HAR_CONTEXT_BYTES ? 1 : -1];
 

@@ -162,7 +162,7 @@ static const int8_t layer_0_lstm_shift[8] = {
 };
 
 
-/* LSTM_7: lstm, [128, 9] to [128, 24] */
+/* val_112/forward: lstm, [128, 9] to [128, 24] */
 HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 {
     memset(cells, 0, 24 * sizeof *cells);
@@ -191,9 +191,9 @@ HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
                 }
             }
             kept = har_to_int16(har_rescale(har_sigmoid(gate[1]) * cells[u], 1073741824, -14));
-            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -18));
+            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -19));
             cells[u] = (int16_t)har_to_int16(kept + admitted);
-            kept = har_rescale(har_tanh(cells[u], 11) * har_sigmoid(gate[3]), 2142087959, -23);
+            kept = har_rescale(har_tanh(cells[u], 10) * har_sigmoid(gate[3]), 2142087959, -23);
             hidden[u] = har_to_int8(kept, -1, -128, 127);
         }
     }
@@ -201,7 +201,7 @@ HAR_LAYER static void layer_0_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 
 
 
-/* Slice_12: reverse, [128, 9] to [128, 9] */
+/* val_112/backward/series: reverse, [128, 9] to [128, 9] */
 HAR_LAYER static void layer_1_reverse(const int8_t *x, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -364,7 +364,7 @@ static const int8_t layer_2_lstm_shift[8] = {
 };
 
 
-/* LSTM_20: lstm, [128, 9] to [128, 24] */
+/* val_112/backward/reversed: lstm, [128, 9] to [128, 24] */
 HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 {
     memset(cells, 0, 24 * sizeof *cells);
@@ -393,9 +393,9 @@ HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
                 }
             }
             kept = har_to_int16(har_rescale(har_sigmoid(gate[1]) * cells[u], 1073741824, -14));
-            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -19));
+            admitted = har_to_int16(har_rescale(har_sigmoid(gate[0]) * har_tanh(gate[2], 12), 1073741824, -20));
             cells[u] = (int16_t)har_to_int16(kept + admitted);
-            kept = har_rescale(har_tanh(cells[u], 10) * har_sigmoid(gate[3]), 2142087959, -23);
+            kept = har_rescale(har_tanh(cells[u], 9) * har_sigmoid(gate[3]), 2142087959, -23);
             hidden[u] = har_to_int8(kept, -1, -128, 127);
         }
     }
@@ -403,7 +403,7 @@ HAR_LAYER static void layer_2_lstm(const int8_t *x, int8_t *y, int16_t *cells)
 
 
 
-/* Slice_25: reverse, [128, 24] to [128, 24] */
+/* val_112/backward: reverse, [128, 24] to [128, 24] */
 HAR_LAYER static void layer_3_reverse(const int8_t *x, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -413,7 +413,7 @@ HAR_LAYER static void layer_3_reverse(const int8_t *x, int8_t *y)
 
 
 
-/* Concat_28: concat, [128, 24] and [128, 24] to [128, 48] */
+/* val_112/both: concat, [128, 24] and [128, 24] to [128, 48] */
 HAR_LAYER static void layer_4_concat(const int8_t *x0, const int8_t *x1, int8_t *y)
 {
     for (int t = 0; t < 128; t++) {
@@ -424,7 +424,7 @@ HAR_LAYER static void layer_4_concat(const int8_t *x0, const int8_t *x1, int8_t 
 
 
 
-/* GlobalAveragePool_31: average_pool1d, [128, 48] to [1, 48] */
+/* mean/pooled: average_pool1d, [128, 48] to [1, 48] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 48; c += 4) {
@@ -461,7 +461,7 @@ static const int32_t layer_7_dense_stream[168] = {
 };
 
 
-/* Gemm_39: dense, [48] to [6] */
+/* logits/inner: dense, [48] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;

@@ -10,7 +10,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 12288 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 9136 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_lstm\042, \042LSTM_7\042, \042lstm\042, 405504], [\042layer_1_reverse\042, \042Slice_12\042, \042reverse\042, 0], [\042layer_2_lstm\042, \042LSTM_20\042, \042lstm\042, 405504], [\042layer_3_reverse\042, \042Slice_25\042, \042reverse\042, 0], [\042layer_4_concat\042, \042Concat_28\042, \042concat\042, 0], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_31\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_39\042, \042dense\042, 288]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_lstm\042, \042val_112/forward\042, \042lstm\042, 405504], [\042layer_1_reverse\042, \042val_112/backward/series\042, \042reverse\042, 0], [\042layer_2_lstm\042, \042val_112/backward/reversed\042, \042lstm\042, 405504], [\042layer_3_reverse\042, \042val_112/backward\042, \042reverse\042, 0], [\042layer_4_concat\042, \042val_112/both\042, \042concat\042, 0], [\042layer_5_average_pool1d\042, \042mean/pooled\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042logits/inner\042, \042dense\042, 288]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.024302087724208832, -46]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {
