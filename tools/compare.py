@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from result_page import write_table
 from scored_run import RECIPE, cost
 
 from edgehar.cli.export import plan_from_run
@@ -38,6 +39,7 @@ from firmware_export.reference import run
 
 FOLD_SEED = 7  # the same folds whatever is compared
 PRECISIONS = ("f32", "i8")
+SCORES = ("accuracy", "macro_f1")
 
 
 def compare(study: dict, work: Path) -> Iterator[list[dict]]:
@@ -108,12 +110,32 @@ def _row(name: str, parts: list[dict]) -> dict:
     row: dict = {"name": name, **costs, "runs": len(parts), "windows": int(sum((p["truth"] >= 0).sum() for p in parts))}
     for kind in PRECISIONS:
         found = [_scores(p, kind) for p in parts]
-        for what in ("accuracy", "macro_f1"):
+        for what in SCORES:
             values = np.array([getattr(s, what) for s in found])
             deviation = float(values.std(ddof=1)) if len(values) > 1 else None
             row |= {f"{what}_{kind}": float(values.mean()), f"{what}_{kind}_sd": deviation}
     row["same_label"] = float(np.mean(np.concatenate([p["f32"].argmax(1) == p["i8"].argmax(1) for p in parts])))
     return row
+
+
+def table(found: dict) -> str:
+    """Return the study as Markdown: mean and deviation over seeds and folds, in percent."""
+    lines = [
+        "| network | full precision: accuracy / macro-F1 | int8: accuracy / macro-F1 | same label | parameters | MACs "
+        "| int8 bytes | runs |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        scores = [" / ".join(_percent(row, f"{what}_{kind}") for what in SCORES) for kind in PRECISIONS]
+        costs = " | ".join(f"{row[name]:,}" for name in ("parameters", "macs", "i8_bytes"))
+        same = f"{100 * row['same_label']:.2f} %"
+        lines.append(f"| `{row['name']}` | {' | '.join(scores)} | {same} | {costs} | {row['runs']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _percent(row: dict, name: str) -> str:
+    deviation = row[f"{name}_sd"]
+    return f"{100 * row[name]:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
 
 
 def main() -> None:
@@ -122,15 +144,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the study's, to begin with some of them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table into a page of docs/results")
     args = parser.parse_args()
     study = tomllib.loads(args.study.read_text("utf-8"))
     study["seeds"] = args.seeds or study["seeds"]
-    rows: list[dict] = []
     for rows in compare(study, args.work):
+        found = {"study": study, "rows": rows}
         if args.json:
-            write_json(args.json, {"study": study, "rows": rows})
-    for row in rows:
-        print(row)
+            write_json(args.json, found)
+        if args.page:
+            write_table(args.page, table(found))
+    print(table(found))
 
 
 if __name__ == "__main__":

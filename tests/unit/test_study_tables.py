@@ -1,14 +1,17 @@
 """The tables of the studies, made from their JSON; and that every file of a published result can be read."""
 
 import importlib
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgehar.datasets import DATASETS
 from edgehar.datasets.examples import Examples
 from edgehar.errors import ConfigError
 from edgehar.heads import Task
+from edgehar.training.config import load_config
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -131,3 +134,35 @@ def test_many_labels_stand_beside_a_network_a_label(tool):
     assert "| parameters, all networks | 11 | 11 | 110 |" in lines
     assert "| seeds | 2 | 2 | 1 |" in lines
     assert lines[-1] == "| one network, 11 labels | tflm | 10 | 0 | 100.00 % | 100.00 % |"
+
+
+def test_networks_side_by_side(tool):
+    compare = tool("compare")
+    truth = np.array([0, 1, 1, -1])
+    sure, wrong = np.eye(2)[[0, 1, 1, 0]], np.eye(2)[[0, 1, 0, 0]]
+    parts = [{"truth": truth, "f32": sure, "i8": i8, "cost": np.array([1234, 56, 789])} for i8 in (sure, wrong)]
+    lines = compare.table({"rows": [compare._row("acc", parts), compare._row("one", parts[1:])]}).splitlines()
+    assert lines[2] == (
+        "| `acc` | 100.00 ± 0.00 / 100.00 ± 0.00 | 83.33 ± 23.57 / 83.33 ± 23.57 | 87.50 % | 1,234 | 56 | 789 | 2 |"
+    )
+    assert lines[3] == "| `one` | 100.00 / 100.00 | 66.67 / 66.67 | 75.00 % | 1,234 | 56 | 789 | 1 |"
+
+
+def test_a_vote_in_two_files_is_the_mean_of_probabilities(tool):
+    compare = tool("compare")
+    phone = {"truth": np.array([0]), "cost": np.array([1, 2, 3]), "f32": np.array([[0.9, 0.1]])}
+    watch = {"truth": np.array([0]), "cost": np.array([4, 5, 6]), "f32": np.array([[0.2, 0.8]])}
+    voted = compare._voted([{**p, "i8": p["f32"]} for p in (phone, watch)])
+    assert np.allclose(voted["f32"], [[0.55, 0.45]])
+    assert voted["cost"].tolist() == [5, 7, 9]
+
+
+@pytest.mark.parametrize("study", sorted((TOOLS.parent / "configs" / "studies").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_row_of_a_study_is_a_config(study):
+    found = tomllib.loads(study.read_text())
+    for name, row in found["rows"].items():
+        if "vote" in row:
+            assert set(row["vote"]) <= set(found["rows"]), name
+        else:
+            config = load_config(None, **{**found["common"], **row, "seed": 0})
+            assert config.dataset in DATASETS
