@@ -81,7 +81,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
     from device_sim.emulator.sources import read_sources
     from device_sim.sources import golden_arrays, stream_of
     from edgehar.c_pipeline import FOLDER, firmware_files
-    from edgehar.errors import UnsupportedOpError, UsageError
+    from edgehar.errors import ExportError, UsageError
     from edgehar.precision import Precision
     from firmware_export.targets.c import Optimize, write_firmware, write_network
 
@@ -94,7 +94,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
             f"{Precision.STATIC_WI8_AI8}"
         )
     inputs = tuple(stream_of(arrays, "windows", i)[:windows] for i in range(len(manifest.inputs)))
-    outputs = tuple(stream_of(arrays, "outputs", i)[:windows] for i in range(len(manifest.heads)))
+    outputs = tuple(stream_of(arrays, "outputs", i)[:windows] for i in range(len(manifest.outputs)))
     files: Mapping[str, bytes] | None
     if optimize is None and any(name.startswith(FOLDER) for name in manifest.files):
         files = firmware_files(bundle)
@@ -104,7 +104,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         sources = write_network(integers, origin=manifest.name, optimize=kernels)
         try:
             files = write_firmware(manifest, integers, manifest.name, kernels).files
-        except UnsupportedOpError:  # the network has a form in C, what is around it has none
+        except ExportError:  # the network has a form in C, what is around it has none
             files = None
     count = manifest.window + (len(inputs[0]) - 1) * manifest.hop
     return Network(
