@@ -16,7 +16,7 @@ lint: $(VENV)/test.ok
 	$(BIN)/mypy
 
 unit: $(VENV)/test.ok
-	tools/install_chromium.sh
+	tools/install_test_programs.sh
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(VENV)/test.ok

@@ -27,7 +27,7 @@ from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import DataError
 from edgehar.files import write_json
-from edgehar.heads import UNKNOWN, agreed_truth, sample_truth, score_head, share_alike
+from edgehar.heads import UNKNOWN, Task, agreed_truth, sample_truth, score_head, share_alike
 from edgehar.recording import UNLABELLED, Recording
 
 Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
@@ -217,8 +217,8 @@ def _summary(run: _Run) -> dict[str, Any]:
 
 def _scores(run: _Run) -> dict[str, Any]:
     labels = run.bundle.manifest.announced.labels
-    classes, known = len(labels), len(run.bundle.manifest.heads[0].labels)
-    people = [_Person(subject, run.traces, classes, known) for subject in sorted({t.subject for t in run.traces})]
+    classes, trained = len(labels), run.bundle.manifest.heads[0].task
+    people = [_Person(subject, run.traces, classes, trained) for subject in sorted({t.subject for t in run.traces})]
     counts = _total([p.device for p in people], classes)
     paired = _total([p.paired for p in people], classes)
     base = _total([p.baseline for p in people], classes)
@@ -259,10 +259,10 @@ def _scores(run: _Run) -> dict[str, Any]:
 
 def _head_scores(run: _Run, index: int) -> dict[str, Any]:
     """Scores of one head; those of the first are the summary's own, after its smoothing."""
-    task, known = run.bundle.manifest.tasks[index], len(run.bundle.manifest.heads[index].labels)
+    task, trained = run.bundle.manifest.tasks[index], run.bundle.manifest.heads[index].task
     none = np.empty((0, task.columns), np.int16)
     parts = [_said(trace, index) for trace in run.traces]
-    paired = [(_up_to(known, truth), *said) for truth, *said in parts if said[1] is not None]
+    paired = [(_without_enrolled(trained, truth), *said) for truth, *said in parts if said[1] is not None]
     scores = score_head(task, *(np.concatenate([none, *(part[i] for part in parts)]) for i in (0, 1)))
     truth, answers, baseline = (np.concatenate([none, *(part[i] for part in paired)]) for i in range(3))
     reference = score_head(task, truth, baseline)
@@ -285,22 +285,24 @@ def _said(trace: RecordingTrace, index: int) -> tuple[NDArray[np.int16], NDArray
     return trace.truth[:, None], trace.decisions[:, None], baseline
 
 
-def _up_to(known: int, truth: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Truth without the enrolled labels, which the baseline never heard of."""
-    return np.where(truth < known, truth, np.int16(UNKNOWN))
+def _without_enrolled(task: Task, truth: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Truth of a trained task without the enrolled labels, which the baseline never heard of."""
+    if task.kind != "multiclass":
+        return truth
+    return np.where(truth < len(task.labels), truth, np.int16(UNKNOWN))
 
 
 class _Person:
     """Confusions of one subject: all scored windows, and those that have a baseline on both sides.
 
-    ``known`` of the ``classes`` are the model's own; the others were enrolled and have no baseline.
+    Of the ``classes`` those of the ``trained`` head are the model's own; the others were enrolled and have no baseline.
     """
 
-    def __init__(self, subject: str, traces: Sequence[RecordingTrace], classes: int, known: int) -> None:
+    def __init__(self, subject: str, traces: Sequence[RecordingTrace], classes: int, trained: Task) -> None:
         self.subject = subject
         mine = [t for t in traces if t.subject == subject]
         self.device = _total([scores.confusion(t.truth, t.decisions, classes) for t in mine], classes)
-        both = [(_up_to(known, t.truth), t.decisions, t.baseline) for t in mine if t.baseline is not None]
+        both = [(_without_enrolled(trained, t.truth), t.decisions, t.baseline) for t in mine if t.baseline is not None]
         self.paired = _total([scores.confusion(truth, d, classes) for truth, d, _ in both], classes)
         self.baseline = _total([scores.confusion(truth, b, classes) for truth, _, b in both], classes)
         self.agreeing = sum(int(((d == b) & (truth >= 0)).sum()) for truth, d, b in both)

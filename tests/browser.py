@@ -52,7 +52,7 @@ def find_chromium() -> str:
             return path
     raise AssertionError(
         f"no Chromium found (looked for {', '.join(NAMES)} on PATH), and this test needs one: "
-        "run tools/install_chromium.sh"
+        "run tools/install_test_programs.sh"
     )
 
 

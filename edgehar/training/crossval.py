@@ -188,7 +188,8 @@ def _run_in_processes(
         try:
             while queue or running:
                 while queue and len(running) < jobs:
-                    running.add(pool.submit(_run_in_worker, queue.pop(0), out))
+                    with _interrupts_held():
+                        running.add(pool.submit(_run_in_worker, queue.pop(0), out))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     on_done(open_run(future.result()))
@@ -199,18 +200,27 @@ def _run_in_processes(
             raise
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back, here and in a process that starts meanwhile, which may be too young to be told of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_interrupts_to_the_parent() -> None:
-    """Take a worker out of the terminal's process group: it gets one interrupt, from the parent."""
+    """Take a worker out of the terminal's process group: it gets one interrupt, the parent's, and heeds it at work."""
     os.setpgrp()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_in_worker(planned: PlannedRun, out: Path) -> Path:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _run_one(planned, out, progress=False)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def summarize(planned: Sequence[PlannedRun], out: Path, recordings: Sequence[Recording]) -> dict[str, Any]:

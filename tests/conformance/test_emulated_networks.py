@@ -124,15 +124,16 @@ def test_a_layer_that_was_inlined_is_found_out(graph: Graph, windows: np.ndarray
 
 @pytest.mark.parametrize("core", MACHINES)
 def test_qemu_counts_the_same(core: str, graph: Graph, windows: np.ndarray) -> None:
-    """An independent emulator, within one tick of its timer; the only one with a Cortex-M55."""
-    if (missing := qemu_missing()) is not None:
-        pytest.skip(missing)
+    """An independent emulator, within one tick of its timer; the only one with a Cortex-M55, whose vectors save some."""
+    assert qemu_missing() is None, "run tools/install_test_programs.sh"
     network = write_network(graph)
     found = count_on_qemu(network, [windows], core)
     assert np.array_equal(found.outputs[0], run(graph, windows)[0])
     other = profile_network(network, windows, CORES.get(core, M4))
-    allowed = found.machine.tick if core in CORES else 0.1 * other.instructions
-    assert abs(found.instructions - other.instructions) <= allowed
+    if core in CORES:
+        assert abs(found.instructions - other.instructions) <= found.machine.tick
+    else:
+        assert 0.1 * other.instructions < found.instructions < other.instructions
 
 
 def test_without_qemu_it_says_how_to_get_it(graph: Graph, windows: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgehar.errors import VerificationError
-from firmware_export.verify import Bound, _compare, lead
+from firmware_export.verify import Bound, compare, lead
 
 BOUND = Bound(3, 0.998, "a test")
 
@@ -23,7 +23,7 @@ def test_lead_of_each_kind():
 def test_a_near_tie_may_flip_and_is_reported():
     expected = _outputs([[10, 9], [50, 0]])
     found = _outputs([[9, 10], [50, 0]])
-    report = _compare("litert", BOUND, expected, found, [("multiclass", 0)])
+    report = compare("litert", BOUND, expected, found, [("multiclass", 0)])
     assert (report.max_lsb, report.same_label) == (1, 0.5)
 
 
@@ -31,4 +31,4 @@ def test_a_clear_label_must_not_flip():
     expected = _outputs([[4, 0], [50, 0]])
     found = _outputs([[1, 3], [50, 0]])
     with pytest.raises(VerificationError, match=r"changes 1 of 2 labels that lead by over 3 LSB.*window 0"):
-        _compare("litert", BOUND, expected, found, [("multiclass", 0)])
+        compare("litert", BOUND, expected, found, [("multiclass", 0)])
