@@ -124,7 +124,7 @@ def test_a_layer_that_was_inlined_is_found_out(graph: Graph, windows: np.ndarray
 
 @pytest.mark.parametrize("core", MACHINES)
 def test_qemu_counts_the_same(core: str, graph: Graph, windows: np.ndarray) -> None:
-    """Another emulator, within one tick of its timer; the only one with a Cortex-M55, whose vectors save instructions."""
+    """Another emulator, within one tick of its timer; a Cortex-M55, which it alone has, saves some by its vectors."""
     assert qemu_missing() is None, "run tools/install_test_programs.sh"
     network = write_network(graph)
     found = count_on_qemu(network, [windows], core)
