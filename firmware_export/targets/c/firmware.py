@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from edgehar.bundle import Manifest
 from edgehar.errors import ExportError, UnsupportedOpError
 from edgehar.files import sha256_bytes
+from edgehar.signal.grid import grid_of
 from firmware_export.graph import Graph
 from firmware_export.targets.c.decision import (
     HeadNames,
@@ -29,7 +30,7 @@ from firmware_export.targets.c.network import Optimize, runtime, write_network
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
-TEMPLATES = ("har.h", "har.c", "example_main.c", "CMakeLists.txt", "README.md")
+TEMPLATES = ("har.h", "har.c", "har_resample.h", "example_main.c", "CMakeLists.txt", "README.md")
 HEADERS = ("har_decision.h", "har_signal.h")
 
 # Of har_context, the wide ones first, so that no byte is lost between them.
@@ -169,6 +170,7 @@ def write_firmware(
         "debounce": f"{minimum} equal decisions in a row" if minimum > 1 else "a single decision for it",
         "min_decisions": minimum,
         "smoothing": f"smoothing {manifest.decision.smoothing}",
+        **asdict(grid_of(manifest.rate_hz)),
     }
     files = {name: _template(name, words) for name in TEMPLATES} | {
         name: runtime(name) for name in (*HEADERS, *([HEADER] if features else []))
