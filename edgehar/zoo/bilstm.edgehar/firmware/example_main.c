@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 70074c21a7b30827e12b748db1bb8a59010a3546ac9d66143e327ef029af8e1a
+ * RUN; SHA-256 of the bundle before: 5305bcfb3b7a5ff71ddb474b0ebfb9f9df826e98d1480cded8c55a45c23fcfd6
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 48e8494a7e510ddabed62a1f0285123365241aba8fc405725c442749e767da20
+ * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 48e8494a7e510ddabed62a1f0285123365241aba8fc405725c442749e767da20
+ * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

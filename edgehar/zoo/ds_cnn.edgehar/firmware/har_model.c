@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 48e8494a7e510ddabed62a1f0285123365241aba8fc405725c442749e767da20 */
+ * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae */
 #include "har_model.h"
 
 #include <string.h>
@@ -218,7 +218,7 @@ static void layer_0_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 21, 18, 24, -128, 127);
 }
 #endif
-/* Conv_4: conv1d, [128, 9] to [60, 24] */
+/* relu: conv1d, [128, 9] to [60, 24] */
 HAR_LAYER static void layer_0_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -260,7 +260,7 @@ static const int32_t layer_1_depthwise_conv1d_stream[288] = {
 };
 
 
-/* Conv_9: depthwise_conv1d, [60, 24] to [23, 24] */
+/* relu_1: depthwise_conv1d, [60, 24] to [23, 24] */
 HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_1_depthwise_conv1d_stream;
@@ -473,7 +473,7 @@ static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 6, 24, 48, -128, 127);
 }
 #endif
-/* Conv_14: conv1d, [23, 24] to [23, 48] */
+/* relu_2: conv1d, [23, 24] to [23, 48] */
 HAR_LAYER static void layer_2_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -525,7 +525,7 @@ static const int32_t layer_3_depthwise_conv1d_stream[432] = {
 };
 
 
-/* Conv_19: depthwise_conv1d, [23, 48] to [15, 48] */
+/* relu_3: depthwise_conv1d, [23, 48] to [15, 48] */
 HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_3_depthwise_conv1d_stream;
@@ -892,7 +892,7 @@ static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 12, 48, 96, -128, 127);
 }
 #endif
-/* Conv_24: conv1d, [15, 48] to [15, 96] */
+/* relu_4: conv1d, [15, 48] to [15, 96] */
 HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 1; s++) {
@@ -908,7 +908,7 @@ HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 
 
 
-/* GlobalAveragePool_27: average_pool1d, [15, 96] to [1, 96] */
+/* mean/pooled: average_pool1d, [15, 96] to [1, 96] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 96; c += 4) {
@@ -958,7 +958,7 @@ static const int32_t layer_7_dense_stream[312] = {
 };
 
 
-/* Gemm_35: dense, [96] to [6] */
+/* logits/inner: dense, [96] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;

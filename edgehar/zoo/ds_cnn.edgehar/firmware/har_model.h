@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 48e8494a7e510ddabed62a1f0285123365241aba8fc405725c442749e767da20
+ * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae
  *
  * 8 layers, 227592 multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -10,7 +10,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 3608 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 22368 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042Conv_4\042, \042conv1d\042, 116640], [\042layer_1_depthwise_conv1d\042, \042Conv_9\042, \042depthwise_conv1d\042, 8280], [\042layer_2_conv1d\042, \042Conv_14\042, \042conv1d\042, 26496], [\042layer_3_depthwise_conv1d\042, \042Conv_19\042, \042depthwise_conv1d\042, 6480], [\042layer_4_conv1d\042, \042Conv_24\042, \042conv1d\042, 69120], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_27\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_35\042, \042dense\042, 576]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042relu\042, \042conv1d\042, 116640], [\042layer_1_depthwise_conv1d\042, \042relu_1\042, \042depthwise_conv1d\042, 8280], [\042layer_2_conv1d\042, \042relu_2\042, \042conv1d\042, 26496], [\042layer_3_depthwise_conv1d\042, \042relu_3\042, \042depthwise_conv1d\042, 6480], [\042layer_4_conv1d\042, \042relu_4\042, \042conv1d\042, 69120], [\042layer_5_average_pool1d\042, \042mean/pooled\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042logits/inner\042, \042dense\042, 576]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.027764758095145226, -19]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 5d7def18e2ba5db32790c32f9f1bc0732fc81407cd3b92c409475241ea03ba47
+ * 304df6a4ce714ade946b7760310a2d8d5aa59d72d2d380bd1a3c9f0132d9eb64
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 5d7def18e2ba5db32790c32f9f1bc0732fc81407cd3b92c409475241ea03ba47 */
+ * 304df6a4ce714ade946b7760310a2d8d5aa59d72d2d380bd1a3c9f0132d9eb64 */
 #include "har_model.h"
 
 #include <string.h>
@@ -311,7 +311,7 @@ static void layer_0_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 21, 18, 48, -128, 127);
 }
 #endif
-/* Conv_4: conv1d, [128, 9] to [60, 48] */
+/* relu: conv1d, [128, 9] to [60, 48] */
 HAR_LAYER static void layer_0_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -376,7 +376,7 @@ static const int32_t layer_1_depthwise_conv1d_stream[576] = {
 };
 
 
-/* Conv_9: depthwise_conv1d, [60, 48] to [23, 48] */
+/* relu_1: depthwise_conv1d, [60, 48] to [23, 48] */
 HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_1_depthwise_conv1d_stream;
@@ -754,7 +754,7 @@ static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 12, 48, 96, -128, 127);
 }
 #endif
-/* Conv_14: conv1d, [23, 48] to [23, 96] */
+/* relu_2: conv1d, [23, 48] to [23, 96] */
 HAR_LAYER static void layer_2_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -839,7 +839,7 @@ static const int32_t layer_3_depthwise_conv1d_stream[864] = {
 };
 
 
-/* Conv_19: depthwise_conv1d, [23, 96] to [15, 96] */
+/* relu_3: depthwise_conv1d, [23, 96] to [15, 96] */
 HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_3_depthwise_conv1d_stream;
@@ -1713,7 +1713,7 @@ static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 24, 96, 160, -128, 127);
 }
 #endif
-/* Conv_24: conv1d, [15, 96] to [15, 160] */
+/* relu_4: conv1d, [15, 96] to [15, 160] */
 HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 5; s++) {
@@ -1729,7 +1729,7 @@ HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 
 
 
-/* GlobalAveragePool_27: average_pool1d, [15, 160] to [1, 160] */
+/* mean/pooled: average_pool1d, [15, 160] to [1, 160] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 160; c += 4) {
@@ -1795,7 +1795,7 @@ static const int32_t layer_7_dense_stream[504] = {
 };
 
 
-/* Gemm_35: dense, [160] to [6] */
+/* logits/inner: dense, [160] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 5d7def18e2ba5db32790c32f9f1bc0732fc81407cd3b92c409475241ea03ba47
+ * 304df6a4ce714ade946b7760310a2d8d5aa59d72d2d380bd1a3c9f0132d9eb64
  *
  * 8 layers, 600144 multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -11,7 +11,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 4472 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 60640 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042Conv_4\042, \042conv1d\042, 233280], [\042layer_1_depthwise_conv1d\042, \042Conv_9\042, \042depthwise_conv1d\042, 16560], [\042layer_2_conv1d\042, \042Conv_14\042, \042conv1d\042, 105984], [\042layer_3_depthwise_conv1d\042, \042Conv_19\042, \042depthwise_conv1d\042, 12960], [\042layer_4_conv1d\042, \042Conv_24\042, \042conv1d\042, 230400], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_27\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_35\042, \042dense\042, 960]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042relu\042, \042conv1d\042, 233280], [\042layer_1_depthwise_conv1d\042, \042relu_1\042, \042depthwise_conv1d\042, 16560], [\042layer_2_conv1d\042, \042relu_2\042, \042conv1d\042, 105984], [\042layer_3_depthwise_conv1d\042, \042relu_3\042, \042depthwise_conv1d\042, 12960], [\042layer_4_conv1d\042, \042relu_4\042, \042conv1d\042, 230400], [\042layer_5_average_pool1d\042, \042mean/pooled\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042logits/inner\042, \042dense\042, 960]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.023979773744940758, -37]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {

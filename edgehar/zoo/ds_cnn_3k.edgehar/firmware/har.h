@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * b991c7bc59d58077a5caaa5ef8d88bb39a40b0a8fd80bb2a4d54e57bf452d777
+ * 07d7e0dc0e5cecf511a3490faf12727b5d94461a5862c1501d88e5be4e93e5c8
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

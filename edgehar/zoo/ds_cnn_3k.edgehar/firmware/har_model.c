@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * b991c7bc59d58077a5caaa5ef8d88bb39a40b0a8fd80bb2a4d54e57bf452d777 */
+ * 07d7e0dc0e5cecf511a3490faf12727b5d94461a5862c1501d88e5be4e93e5c8 */
 #include "har_model.h"
 
 #include <string.h>
@@ -174,7 +174,7 @@ static void layer_0_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 21, 36, 12, -128, 127);
 }
 #endif
-/* Conv_4: conv1d, [128, 9] to [30, 12] */
+/* relu: conv1d, [128, 9] to [30, 12] */
 HAR_LAYER static void layer_0_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -204,7 +204,7 @@ static const int32_t layer_1_depthwise_conv1d_stream[144] = {
 };
 
 
-/* Conv_9: depthwise_conv1d, [30, 12] to [16, 12] */
+/* relu_1: depthwise_conv1d, [30, 12] to [16, 12] */
 HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_1_depthwise_conv1d_stream;
@@ -372,7 +372,7 @@ static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 3, 12, 24, -128, 127);
 }
 #endif
-/* Conv_14: conv1d, [16, 12] to [16, 24] */
+/* relu_2: conv1d, [16, 12] to [16, 24] */
 HAR_LAYER static void layer_2_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -407,7 +407,7 @@ static const int32_t layer_3_depthwise_conv1d_stream[216] = {
 };
 
 
-/* Conv_19: depthwise_conv1d, [16, 24] to [8, 24] */
+/* relu_3: depthwise_conv1d, [16, 24] to [8, 24] */
 HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_3_depthwise_conv1d_stream;
@@ -597,7 +597,7 @@ static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 6, 24, 40, -128, 127);
 }
 #endif
-/* Conv_24: conv1d, [8, 24] to [8, 40] */
+/* relu_4: conv1d, [8, 24] to [8, 40] */
 HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 3; s++) {
@@ -613,7 +613,7 @@ HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 
 
 
-/* GlobalAveragePool_27: average_pool1d, [8, 40] to [1, 40] */
+/* mean/pooled: average_pool1d, [8, 40] to [1, 40] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 40; c += 4) {
@@ -648,7 +648,7 @@ static const int32_t layer_7_dense_stream[144] = {
 };
 
 
-/* Gemm_35: dense, [40] to [6] */
+/* logits/inner: dense, [40] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;

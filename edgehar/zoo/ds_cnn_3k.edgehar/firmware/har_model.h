@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * b991c7bc59d58077a5caaa5ef8d88bb39a40b0a8fd80bb2a4d54e57bf452d777
+ * 07d7e0dc0e5cecf511a3490faf12727b5d94461a5862c1501d88e5be4e93e5c8
  *
  * 8 layers, 46296 multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -11,7 +11,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 1544 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 7744 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042Conv_4\042, \042conv1d\042, 29160], [\042layer_1_depthwise_conv1d\042, \042Conv_9\042, \042depthwise_conv1d\042, 2880], [\042layer_2_conv1d\042, \042Conv_14\042, \042conv1d\042, 4608], [\042layer_3_depthwise_conv1d\042, \042Conv_19\042, \042depthwise_conv1d\042, 1728], [\042layer_4_conv1d\042, \042Conv_24\042, \042conv1d\042, 7680], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_27\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_35\042, \042dense\042, 240]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042relu\042, \042conv1d\042, 29160], [\042layer_1_depthwise_conv1d\042, \042relu_1\042, \042depthwise_conv1d\042, 2880], [\042layer_2_conv1d\042, \042relu_2\042, \042conv1d\042, 4608], [\042layer_3_depthwise_conv1d\042, \042relu_3\042, \042depthwise_conv1d\042, 1728], [\042layer_4_conv1d\042, \042relu_4\042, \042conv1d\042, 7680], [\042layer_5_average_pool1d\042, \042mean/pooled\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042logits/inner\042, \042dense\042, 240]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03157614544034004, 24]], [[[1, 6], 0.025645816698670387, -20]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {

@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: 4b611ee1ce0e384990e996acea2ce0bf093d1a1d00cc799c1fe2129ef92df141
+ * of the bundle before: a3c0f7d4872fc99b7dfa60bb5380851fd66a77352d089bd310edaf2c4618dff8
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

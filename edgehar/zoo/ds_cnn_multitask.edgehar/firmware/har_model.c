@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: 4b611ee1ce0e384990e996acea2ce0bf093d1a1d00cc799c1fe2129ef92df141 */
+ * of the bundle before: a3c0f7d4872fc99b7dfa60bb5380851fd66a77352d089bd310edaf2c4618dff8 */
 #include "har_model.h"
 
 #include <string.h>
@@ -223,7 +223,7 @@ static void layer_0_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 21, 18, 24, -128, 127);
 }
 #endif
-/* Conv_4: conv1d, [128, 9] to [60, 24] */
+/* relu: conv1d, [128, 9] to [60, 24] */
 HAR_LAYER static void layer_0_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -264,7 +264,7 @@ static const int32_t layer_1_depthwise_conv1d_stream[288] = {
 };
 
 
-/* Conv_9: depthwise_conv1d, [60, 24] to [23, 24] */
+/* relu_1: depthwise_conv1d, [60, 24] to [23, 24] */
 HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_1_depthwise_conv1d_stream;
@@ -477,7 +477,7 @@ static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 6, 24, 48, -128, 127);
 }
 #endif
-/* Conv_14: conv1d, [23, 24] to [23, 48] */
+/* relu_2: conv1d, [23, 24] to [23, 48] */
 HAR_LAYER static void layer_2_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 2; s++) {
@@ -529,7 +529,7 @@ static const int32_t layer_3_depthwise_conv1d_stream[432] = {
 };
 
 
-/* Conv_19: depthwise_conv1d, [23, 48] to [15, 48] */
+/* relu_3: depthwise_conv1d, [23, 48] to [15, 48] */
 HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_3_depthwise_conv1d_stream;
@@ -895,7 +895,7 @@ static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *
     har_two_channels(stream, x, y, groups, 12, 48, 96, -128, 127);
 }
 #endif
-/* Conv_24: conv1d, [15, 48] to [15, 96] */
+/* relu_4: conv1d, [15, 48] to [15, 96] */
 HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
     for (int s = 0; s < 1; s++) {
@@ -911,7 +911,7 @@ HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 
 
 
-/* GlobalAveragePool_27: average_pool1d, [15, 96] to [1, 96] */
+/* mean/pooled: average_pool1d, [15, 96] to [1, 96] */
 HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
 {
     for (int c = 0; c < 96; c += 4) {
@@ -960,7 +960,7 @@ static const int32_t layer_7_dense_stream[312] = {
 };
 
 
-/* Gemm_35: dense, [96] to [6] */
+/* activity/inner: dense, [96] to [6] */
 HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 {
     const int32_t *w = layer_7_dense_stream;
@@ -1003,7 +1003,7 @@ static const int8_t layer_8_dense_shift[1] = {
 };
 
 
-/* Gemm_40: dense, [96] to [1] */
+/* motion/inner: dense, [96] to [1] */
 HAR_LAYER static void layer_8_dense(const int8_t *x, int8_t *y)
 {
     const int8_t *w = layer_8_dense_weight;
@@ -1038,7 +1038,7 @@ static const int8_t layer_9_dense_shift[1] = {
 };
 
 
-/* Gemm_45: dense, [96] to [1] */
+/* change/inner: dense, [96] to [1] */
 HAR_LAYER static void layer_9_dense(const int8_t *x, int8_t *y)
 {
     const int8_t *w = layer_9_dense_weight;

@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: 4b611ee1ce0e384990e996acea2ce0bf093d1a1d00cc799c1fe2129ef92df141
+ * of the bundle before: a3c0f7d4872fc99b7dfa60bb5380851fd66a77352d089bd310edaf2c4618dff8
  *
  * 10 layers, 227784 multiply-accumulates a window. No allocation, no globals that change, no float.
  */
@@ -15,7 +15,7 @@
 
 #define HAR_MODEL_ARENA_BYTES 3608 /* working memory; nothing in it is kept from run to run */
 #define HAR_MODEL_WEIGHT_BYTES 22578 /* constants, in flash */
-#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042Conv_4\042, \042conv1d\042, 116640], [\042layer_1_depthwise_conv1d\042, \042Conv_9\042, \042depthwise_conv1d\042, 8280], [\042layer_2_conv1d\042, \042Conv_14\042, \042conv1d\042, 26496], [\042layer_3_depthwise_conv1d\042, \042Conv_19\042, \042depthwise_conv1d\042, 6480], [\042layer_4_conv1d\042, \042Conv_24\042, \042conv1d\042, 69120], [\042layer_5_average_pool1d\042, \042GlobalAveragePool_27\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042Gemm_35\042, \042dense\042, 576], [\042layer_8_dense\042, \042Gemm_40\042, \042dense\042, 96], [\042layer_9_dense\042, \042Gemm_45\042, \042dense\042, 96]]" /* function, name, op, products */
+#define HAR_MODEL_LAYERS "[[\042layer_0_conv1d\042, \042relu\042, \042conv1d\042, 116640], [\042layer_1_depthwise_conv1d\042, \042relu_1\042, \042depthwise_conv1d\042, 8280], [\042layer_2_conv1d\042, \042relu_2\042, \042conv1d\042, 26496], [\042layer_3_depthwise_conv1d\042, \042relu_3\042, \042depthwise_conv1d\042, 6480], [\042layer_4_conv1d\042, \042relu_4\042, \042conv1d\042, 69120], [\042layer_5_average_pool1d\042, \042mean/pooled\042, \042average_pool1d\042, 0], [\042layer_7_dense\042, \042activity/inner\042, \042dense\042, 576], [\042layer_8_dense\042, \042motion/inner\042, \042dense\042, 96], [\042layer_9_dense\042, \042change/inner\042, \042dense\042, 96]]" /* function, name, op, products */
 #define HAR_MODEL_FACTS "[[[[1, 128, 9], 0.03450843691825867, 17]], [[[1, 6], 0.024937165901064873, -25], [[1, 1], 0.02816593274474144, -3], [[1, 1], 0.02885325439274311, 2]]]" /* shape, scale, zero point of inputs, outputs */
 
 typedef union har_model_arena {
