@@ -119,6 +119,7 @@ def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
         f"speed       {summary['realtime_factor']:.1f} x real time ({summary['clock']} clock), deadline misses "
         f"{summary['deadline_misses']} (sample period), {summary['deadline_misses_hop']} (hop)",
         *_score_lines(summary),
+        *_event_lines(summary["events"]),
         *_head_lines(summary),
         *_golden_lines(check),
         "",
@@ -147,6 +148,19 @@ def _score_lines(summary: dict[str, Any]) -> list[str]:
         f"baseline    {100 * baseline['accuracy']:.2f} %  full precision on {baseline['device']}; drop "
         f"{summary['accuracy_drop_points']:+.2f} points, agreement {100 * summary['agreement']:.2f} %",
     ]
+
+
+def _event_lines(events: dict[str, Any]) -> list[str]:
+    """F1, delay and flips, where there is a truth."""
+    if events["f1"] is None:
+        return []
+    matched = f"{events['matched']} of {events['true_count']} true events matched"
+    line = f"events      F1 {100 * events['f1']:.2f} %  ({matched})"
+    if (delay := events["delay_s"]) is not None:
+        line += f"; delay {delay['p50']:.2f} s p50, {delay['p90']:.2f} s p90, {delay['max']:.2f} s max"
+    rates = [(events["flips_per_hour"], "flips"), (events["false_alarms_per_hour"], "false alarms")]
+    words = ", ".join(f"{rate:.0f} {name} an hour" for rate, name in rates if rate is not None)
+    return [line, f"            {words}"] if words else [line]
 
 
 def _head_lines(summary: dict[str, Any]) -> list[str]:

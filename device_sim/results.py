@@ -62,6 +62,8 @@ class RecordingTrace:
         outputs: ``[N, K]`` raw output of the interpreter, in the format of its head.
         baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
         events: what the device announced, in order.
+        announced_s: ``[E]`` when it announced each: as many decisions after the event's start as debounce waits for.
+        samples: how many were streamed.
         invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
         others: the heads after the first.
         embeddings: ``[N, E]`` raw output of a network that has one.
@@ -78,9 +80,16 @@ class RecordingTrace:
     outputs: NDArray[Any]
     baseline: NDArray[np.int16] | None
     events: tuple[Event, ...]
+    announced_s: tuple[float, ...]
+    samples: int
     invalid_samples: int
     others: tuple[HeadTrace, ...] = ()
     embeddings: NDArray[Any] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of what was streamed."""
+        return self.samples / self.rate_hz
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,15 @@ from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.engines.protocol import ModelledEngine
-from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
+from device_sim.events import event_scores
+from device_sim.results import SUMMARY_SCHEMA_VERSION, Event, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import DataError
 from edgehar.files import write_json
 from edgehar.heads import UNKNOWN, Task, agreed_truth, sample_truth, score_head, share_alike
-from edgehar.recording import UNLABELLED, Recording
+from edgehar.recording import Recording
 
 Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
 
@@ -136,10 +136,22 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
         outputs=np.concatenate([np.empty((0, first.width), first.quant.dtype), *(b.outputs for b in batches)]),
         baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
         events=tuple(events),
+        announced_s=_announced_s(manifest, events, batches),
+        samples=device.samples,
         invalid_samples=device.invalid_samples,
         others=tuple(_head_trace(run, i, source, batches, len(starts)) for i in range(1, len(manifest.heads))),
         embeddings=_embeddings(manifest, batches),
     )
+
+
+def _announced_s(manifest: Manifest, events: list[Event], batches: list[DecisionBatch]) -> tuple[float, ...]:
+    """When each event was announced: an event that ends another with the decision that ended it."""
+    if not events:
+        return ()
+    waited = (manifest.decision.min_decisions - 1) * manifest.hop
+    first = round(events[0].start_s * manifest.rate_hz) + waited
+    made = [int(batch.starts[index]) + manifest.window - 1 for batch in batches for index, _ in batch.ended]
+    return tuple(sample / manifest.rate_hz for sample in [first, *made])
 
 
 def _embeddings(manifest: Manifest, batches: list[DecisionBatch]) -> NDArray[Any] | None:
@@ -191,7 +203,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
         **_scores(run),
         "heads": [_head_scores(run, index) for index in range(len(manifest.heads))],
-        "events": _events(run.traces, seconds),
+        "events": event_scores(run.traces, manifest.announced.labels),
         "latency_us": run.telemetry.summary_us(),
         "latency_histogram_us": run.telemetry.histograms_us(),
         "latency_kind": "modelled" if modelled else "measured",
@@ -328,16 +340,3 @@ def _total(counts: Sequence[NDArray[np.int64]], classes: int) -> NDArray[np.int6
     for one in counts:
         total += one
     return total
-
-
-def _events(traces: Sequence[RecordingTrace], seconds: float) -> dict[str, Any]:
-    count = sum(len(t.events) for t in traces)
-    true = sum(_stretches(t.sample_labels) for t in traces if t.sample_labels is not None)
-    return {"count": count, "per_hour": 3600 * count / seconds if seconds else 0.0, "true_count": true}
-
-
-def _stretches(labels: NDArray[np.int16]) -> int:
-    """Number of stretches of one label, unlabelled ones not counted."""
-    values = labels[np.flatnonzero(np.diff(labels, prepend=np.int16(-2)))].tolist()
-    known = [v for v in values if v != UNLABELLED]
-    return len(known) if UNLABELLED in values else 1 + sum(a != b for a, b in pairwise(known))

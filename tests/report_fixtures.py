@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from device_sim.events import event_scores
 from device_sim.results import Event, RecordingTrace, SimulationResult
 
 LABELS = ("WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "STANDING", "LAYING")
@@ -79,7 +80,7 @@ def _trace(
     )
     return RecordingTrace(
         f"user{person + 1:02d}_exp{part + 1:02d}", f"user{person + 1:02d}", RATE_HZ, samples, starts, truth, decisions,
-        probabilities, outputs, baseline, events, 0,
+        probabilities, outputs, baseline, events, tuple(e.start_s for e in events), length, 0,
     )  # fmt: skip
 
 
@@ -119,7 +120,6 @@ def _summary(
     accuracy = float(np.trace(total) / total.sum())
     base_accuracy = float(np.trace(total_base) / total_base.sum())
     n = sum(len(t.decisions) for t in traces)
-    events = sum(len(t.events) for t in traces)
     samples = sum(len(t.sample_labels) for t in traces if t.sample_labels is not None)
     latency, histograms = _latencies(rng, n, samples)
     return {
@@ -144,7 +144,7 @@ def _summary(
         "accuracy_drop_points": 100 * (base_accuracy - accuracy),
         "accuracy_drop_interval_points": [100 * (base_accuracy - accuracy) + d for d in (-0.3, 0.4)],
         "agreement": float(np.concatenate(agree).mean()),
-        "events": {"count": events, "per_hour": events / (samples / RATE_HZ / 3600), "true_count": events - 40},
+        "events": event_scores(traces, labels),
         "per_subject": per_subject,
         "confusion": {"labels": list(labels), "device": total.tolist(), "baseline": total_base.tolist()},
         "latency_us": latency,

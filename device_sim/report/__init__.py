@@ -16,6 +16,7 @@ from pathlib import Path
 from device_sim.report import (
     confusion,
     engines,
+    events,
     footprint,
     heads,
     histogram,
@@ -47,6 +48,7 @@ def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult
     sections = [
         timeline.section_html(result.traces, shown, result.window, result.hop),
         confusion.section_html(summary, shown),
+        events.section_html(summary),
         heads.section_html(summary),
         histogram.section_html(summary, verdict.sample_period_us(rate_hz)),
         engines.section_html([summary, *(other.summary for other in extra_results)]),
@@ -79,7 +81,7 @@ def _rate_hz(result: SimulationResult) -> float | None:
 
 
 def _contents(with_heads: bool, with_engines: bool) -> str:
-    links = {"timeline": "Timeline", "confusion": "Confusion"}
+    links = {"timeline": "Timeline", "confusion": "Confusion", "events": "Events"}
     links |= {"heads": "Heads"} if with_heads else {}
     links |= {"latency": "Latency"}
     links |= {"engines": "Engines"} if with_engines else {}

@@ -87,6 +87,12 @@ def duration(microseconds: Any) -> str:
     return f"{_three(found / 1e6)}{SPACE}s"
 
 
+def seconds(value: Any) -> str:
+    """``1.2`` as ``1.20 s``: for times that a person waits."""
+    found = number(value)
+    return DASH if found is None else f"{found:.2f}{SPACE}s"
+
+
 def _three(value: float) -> str:
     if value == 0:
         return "0"

@@ -15,6 +15,7 @@ from device_sim.report.figures import (
     number,
     percent,
     plural,
+    seconds,
     signed,
     size,
 )
@@ -94,6 +95,7 @@ def cards(summary: Mapping[str, Any], rate_hz: float | None) -> list[Card]:
         _drop(summary, baseline),
         _agreement(summary),
         _macro_f1(summary, baseline),
+        *_event_f1(mapping(summary.get("events"))),
         _latency(summary),
         _misses(summary, rate_hz),
         _realtime(summary),
@@ -132,6 +134,17 @@ def _macro_f1(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Card:
         return Card("Macro-F1", DASH, NO_LABELS)
     other = f"baseline {percent(baseline.get('macro_f1'))}" if number(baseline.get("macro_f1")) is not None else ""
     return Card("Macro-F1", percent(summary.get("macro_f1")), other or "every activity counts the same")
+
+
+def _event_f1(events: Mapping[str, Any]) -> list[Card]:
+    if number(events.get("f1")) is None:
+        return []
+    delay = mapping(events.get("delay_s"))
+    parts = [f"{count(events.get('matched'))} of {plural(events.get('true_count'), 'true event')} matched"]
+    parts += [f"delay {seconds(delay.get('p50'))} median, {seconds(delay.get('max'))} longest"] if delay else []
+    flips = events.get("flips_per_hour")
+    parts += [f"{count(flips)} flips an hour of one activity"] if number(flips) is not None else []
+    return [Card("Event F1", percent(events.get("f1")), "; ".join(parts))]
 
 
 def _latency(summary: Mapping[str, Any]) -> Card:
@@ -180,14 +193,14 @@ def _model_size(summary: Mapping[str, Any]) -> Card:
 
 def facts(summary: Mapping[str, Any], window: int, hop: int, rate_hz: float | None) -> list[tuple[str, str]]:
     """Return what was run on what, as pairs of term and plain text."""
-    seconds = f" ({window / rate_hz:.2f} s, every {hop / rate_hz:.2f} s)" if rate_hz else ""
+    period = f" ({window / rate_hz:.2f} s, every {hop / rate_hz:.2f} s)" if rate_hz else ""
     rows = [
         ("Engine", " ".join(str(summary[k]) for k in ("engine", "engine_version") if summary.get(k))),
         ("Recipe", str(summary.get("recipe") or "")),
         ("Data", str(summary.get("dataset") or "")),
         ("Recordings", count(summary["recordings"]) if "recordings" in summary else ""),
         ("Samples", _samples(summary)),
-        ("Window", f"{window} samples, hop {hop}{seconds}"),
+        ("Window", f"{window} samples, hop {hop}{period}"),
         ("Decisions", f"{count(summary.get('windows_streamed'))} streamed, {count(summary.get('windows'))} scored"),
         ("Events", _events(mapping(summary.get("events")))),
     ]  # fmt: skip

@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from device_sim.report.confusion import matrix
-from device_sim.report.figures import count, duration, mapping, number, percent, signed, size
+from device_sim.report.events import TRUE
+from device_sim.report.events import activities as activities_of
+from device_sim.report.figures import SPACE, count, duration, mapping, number, percent, seconds, signed, size
 from device_sim.report.heads import figures, several
 from device_sim.report.histogram import STAGES
-from device_sim.report.palette import activities
+from device_sim.report.palette import activities, readable
 from device_sim.report.subjects import ranked
 from device_sim.report.verdict import Card, cards, headline
 
@@ -25,9 +27,8 @@ def summary_table(summary: Mapping[str, Any]) -> Group:
     """Return headline, key figures, latency per stage and sizes; parts that are missing are left out or say why."""
     rate_hz = number(summary.get("rate_hz"))
     parts: list[Text | Table] = [Text(headline(summary, rate_hz), style="bold"), _key_figures(cards(summary, rate_hz))]
-    parts += [
-        table for table in (heads_table(summary), latency_table(summary), sizes_table(summary)) if table.row_count
-    ]
+    tables = (events_table(summary), heads_table(summary), latency_table(summary), sizes_table(summary))
+    parts += [table for table in tables if table.row_count]
     return Group(*parts)
 
 
@@ -35,6 +36,22 @@ def _key_figures(shown: list[Card]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for card in shown:
         table.add_row(Text(card.title), Text(card.figure, style=TONES[card.tone], justify="right"), Text(card.context))
+    return table
+
+
+def events_table(summary: Mapping[str, Any]) -> Table:
+    """Return what became of the true events of each activity, in Ward's letters; no rows without labels."""
+    title = (
+        "Events: correct, fragmented, merged, both, deleted, inserted; F1 in percent, seconds until announced: "
+        "p50, p90, max"
+    )
+    table = _table(title, ["Activity", "true", "C", "F", "M", "FM", "D", "I", "F1", "p50", "p90", "max"])
+    for row in activities_of(mapping(summary.get("events"))):
+        true, announced, delay = (mapping(row.get(key)) for key in ("true", "announced", "delay_s"))
+        counts = [row.get("true_count"), *(true.get(key) for key in TRUE), announced.get("inserted")]
+        figures = [percent(row.get("f1")), *(seconds(delay.get(key)) for key in ("p50", "p90", "max"))]
+        bare = [figure.split(SPACE)[0] for figure in figures]
+        table.add_row(*map(Text, [readable(str(row.get("label"))), *map(count, counts), *bare]))
     return table
 
 
