@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from device_sim.report.figures import count, interval, mapping, number, percent, plural, seconds
+from device_sim.report.figures import clock_time, count, interval, mapping, number, percent, plural, seconds
 from device_sim.report.markup import Cell, empty, plain, section, table, text
 from device_sim.report.palette import readable
 
@@ -65,7 +65,7 @@ def section_html(summary: Mapping[str, Any]) -> str:
     parts = [
         _block("True events: what became of them", TRUE, true, DELAY),
         _block("Announced events: what is behind them", ANNOUNCED, announced, SHARES),
-        _time(rows),
+        _time(rows, number(summary.get("rate_hz"))),
     ]
     body = "".join(f"<div>{part}</div>" for part in parts)
     return section("events", TITLE, lead(events), f'<div class="stack">{body}</div>')
@@ -82,16 +82,17 @@ def lead(events: Mapping[str, Any]) -> str:
     """Return the section's figures in words."""
     spread = interval(events.get("f1_interval"), 100)
     delay = mapping(events.get("delay_s"))
+    matched, true, announced = (events.get(key) for key in ("matched", "true_count", "count"))
     sentences = [
-        f"{count(events.get('matched'))} of {plural(events.get('true_count'), 'true event')} match one that was "
-        f"announced, for at least half of the time that either lasts: event F1 {percent(events.get('f1'))}"
-        f"{f' (95 % interval over people {spread})' if spread else ''}, and "
-        f"{percent(events.get('f1_where_labelled'))} where only labelled time counts.",
+        f"Event F1 {percent(events.get('f1'))}{f' (95 % interval over people {spread})' if spread else ''}: "
+        f"{count(matched)} of {plural(true, 'true event')} match one of {count(announced)} announced, both being "
+        f"mostly the same stretch of time; {percent(events.get('f1_where_labelled'))} where only labelled time counts.",
     ]
     if delay:
         sentences.append(
             f"A change is announced {seconds(delay.get('p50'))} after it happened in the median, "
-            f"{seconds(delay.get('p90'))} or less in nine of ten; {count(events.get('undetected'))} were over before."
+            f"{seconds(delay.get('p90'))} or less in nine of ten"
+            f"{_undetected(events)}."
         )
     if number(events.get("flips_per_hour")) is not None:
         sentences.append(f"Within an activity the device flips {count(events.get('flips_per_hour'))} times an hour.")
@@ -102,13 +103,20 @@ def lead(events: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
+def _undetected(events: Mapping[str, Any]) -> str:
+    missed = number(events.get("undetected"))
+    return f"; {plural(missed, 'event')} ended first" if missed else ""
+
+
 def _block(caption: str, names: Mapping[str, str], rows: Sequence[Sequence[Cell]], more: Sequence[str]) -> str:
     legend = "".join(
         f'<li><i class="e{i}"></i><b>{text(word)}</b> {text(MEANINGS[key])}</li>'
         for i, (key, word) in enumerate(names.items())
     )
     columns = ["Activity", "Share of each", "#Events", *(f"#{word}" for word in names.values()), *more]
-    return f'<ul class="legend">{legend}</ul>{table(caption, columns, rows, "events")}'
+    title, _, what = caption.partition(": ")
+    box = table(f"{title}, each in one category", columns, rows, "events")
+    return f'<h3>{text(title)}: {text(what)}</h3><ul class="legend kinds">{legend}</ul>{box}'
 
 
 def _delay(row: Mapping[str, Any]) -> list[Cell]:
@@ -151,19 +159,20 @@ def _bar(name: str, values: Sequence[float], words: Sequence[str]) -> str:
     )
 
 
-def _time(rows: Sequence[Mapping[str, Any]]) -> str:
-    columns = ["Activity", "#True time", *(f"#{word}" for word in (*TRUE_TIME.values(), *ANNOUNCED_TIME.values()))]
+def _time(rows: Sequence[Mapping[str, Any]], rate_hz: float | None) -> str:
+    columns = ["Activity", "#True", *(f"#{word}" for word in (*TRUE_TIME.values(), *ANNOUNCED_TIME.values()))]
     cells = []
     for row in rows:
         samples = mapping(row.get("samples"))
         true = number(samples.get("true"))
+        whole = clock_time(true / rate_hz) if true is not None and rate_hz and rate_hz > 0 else count(true)
         shares = [_share(samples.get(key), true) for key in (*TRUE_TIME, *ANNOUNCED_TIME)]
-        cells.append([plain(readable(str(row.get("label")))), plain(f"{count(true)} samples"), *map(plain, shares)])
+        cells.append([plain(readable(str(row.get("label")))), plain(whole), *map(plain, shares)])
     caption = (
-        "Time, in percent of each activity's true time: the first five columns add up to 100 %; the others were "
-        "announced beyond it, the last of them where nothing is labelled"
+        "Shares of each activity's true time. Right to In deleted add up to it; the rest was announced beyond it, "
+        "Unlabelled being the part of that where nothing is labelled"
     )
-    return table(caption, columns, cells, "events")
+    return f"<h3>Where the time went</h3>{table(caption, columns, cells, 'events')}"
 
 
 def _share(value: Any, whole: float | None) -> str:

@@ -35,7 +35,14 @@ NOTES = (
     (
         "A decision is late by design",
         "A decision comes with the last sample of its window, so after a change of activity the device stays with the "
-        "old one for up to a window and its smoothing. The timeline shows that lag; it is not counted as an error.",
+        "old one for up to a window, the wait for the next decision, its smoothing and debounce. The timeline shows "
+        "that lag and the events' delay measures it; window accuracy does not count it as an error.",
+    ),
+    (
+        "Events",
+        "A true event is a stretch of one label; what is announced where nothing is labelled counts against it. "
+        "Every event is in one category (Ward, Lukowicz and Gellersen, 2011). Two events of one activity match when "
+        "their common time is at least half of the time that either lasts; F1 is of the matches.",
     ),
     (
         "Deadline",
@@ -53,6 +60,6 @@ NOTES = (
 def section_html(summary: Mapping[str, Any]) -> str:
     """Return the notes, with the paragraph on latency that fits the run."""
     latency = MODELLED if summary.get("latency_kind") == "modelled" else MEASURED
-    notes = (*NOTES[:4], ("Measured or modelled", latency), *NOTES[4:])
+    notes = (*NOTES[:5], ("Measured or modelled", latency), *NOTES[5:])
     body = "".join(f"<div><h3>{text(title)}</h3><p>{text(words)}</p></div>" for title, words in notes)
     return section("reading", "How to read this", "", f'<div class="notes">{body}</div>')
