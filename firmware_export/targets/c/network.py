@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -18,6 +18,7 @@ from firmware_export.ops.lstm import sigmoids
 from firmware_export.targets.c.fast import FAST_EMITTERS
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
+from firmware_export.targets.c.mve import MVE_EMITTERS
 from firmware_export.targets.c.ops import EMITTERS
 from firmware_export.targets.c.text import array, comment, comment_lines, definition, identifier, string
 from firmware_export.targets.target import no_emitter
@@ -64,6 +65,15 @@ class Optimize(StrEnum):
 
     SIZE = "size"  # least flash and RAM
     SPEED = "speed"  # fewest instructions on a core with the DSP extension
+    MVE = "mve"  # fewest instructions on a core with vectors of 16 bytes: Cortex-M52, M55, M85
+
+
+# Kernels that are tried before the plain ones.
+SPECIAL: Mapping[Optimize, Mapping[str, Callable[[Layer], Kernel | None]]] = {
+    Optimize.SIZE: {},
+    Optimize.SPEED: FAST_EMITTERS,
+    Optimize.MVE: MVE_EMITTERS,
+}
 
 
 def write_network(
@@ -132,8 +142,8 @@ def _kernel(layer: Layer, optimize: Optimize) -> Kernel:
                 f"target 'c': node {layer.node.name!r} ({layer.node.op}) works on {value.dtype} activations "
                 f"({value.name!r}), expected int8; choose the recipe static_wi8_ai8"
             )
-    fast = FAST_EMITTERS.get(layer.node.op) if optimize is Optimize.SPEED else None
-    return (fast(layer) if fast is not None else None) or emitter(layer)
+    special = SPECIAL[optimize].get(layer.node.op)
+    return (special(layer) if special is not None else None) or emitter(layer)
 
 
 def _function(layer: Layer, kernel: Kernel) -> str:

@@ -45,7 +45,7 @@ for (int c = 0; c < @channels@; c++) {
     for (int i = 0; i < @count@; i++) {
         sum += x[@channels@ * i + c];
     }
-    y[c] = har_to_int8(har_rescale(sum, @multiplier@, @shift@), @zero@, -128, 127);
+    y[c] = @result@;
 }
 """
 
@@ -92,18 +92,17 @@ def _pool(template: str, layer: Layer, attrs: MaxPool2d | AveragePool2d, columns
 
 def emit_mean(layer: Layer) -> Kernel:
     """Of all positions, the count inside the multiplier."""
+    x = layer.inputs[0]
+    begin, result = mean_result(layer)
+    body = code(MEAN, channels=x.shape[-1], count=int(np.prod(x.shape[1:-1])), begin=begin, result=result)
+    return Kernel(body)
+
+
+def mean_result(layer: Layer) -> tuple[int, str]:
+    """Return what the sum of a channel begins with, and the int8 that C makes of ``sum``."""
     x, output = layer.inputs[0], layer.outputs[0].quantization
-    channels = x.shape[-1]
     count = int(np.prod(x.shape[1:-1]))
     multiplier, shift = fixed_point(x.quantization.scale / output.scale)
     lift = min(count.bit_length() - 1, 32, 31 + shift)
-    body = code(
-        MEAN,
-        channels=channels,
-        count=count,
-        begin=-count * x.quantization.zero_point,
-        multiplier=(multiplier << lift) // count,
-        shift=shift - lift,
-        zero=output.zero_point,
-    )
-    return Kernel(body)
+    rescaled = f"har_rescale(sum, {(multiplier << lift) // count}, {shift - lift})"
+    return -count * x.quantization.zero_point, f"har_to_int8({rescaled}, {output.zero_point}, -128, 127)"
