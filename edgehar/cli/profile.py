@@ -39,9 +39,9 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compiler", default="zig", help="zig, or gcc for your arm-none-eabi-gcc (default: zig)")
     parser.add_argument(
         "--optimize",
-        choices=("speed", "size"),
-        help="speed: kernels in pairs of int16, compiled with -O3; size: plain ones with -Os (default: the bundle's "
-        "own firmware with -O3; speed where it has none)",
+        choices=("speed", "size", "mve"),
+        help="speed: kernels in pairs of int16, compiled with -O3; size: plain ones with -Os; mve: vectors of 16 "
+        "bytes, which Cortex-M55 has (default: the bundle's own firmware with -O3; speed where it has none)",
     )
     parser.add_argument(
         "--windows",

@@ -3,14 +3,15 @@
     pip install 'edgehar[all]'
     python tools/bench/mcu.py [--models FOLDER] [--json FILE] [--markdown FILE]
 
-Three tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
+Four tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
 modelled on NUCLEO-L4R5ZI, beside published measurements of that network on that board. Three int8 models
 (``A_i8.tflite``, ``B``, ``C`` with ``_io.npz``; ``--models`` or EDGEHAR_BENCH_MODELS, not in the repository) on
-Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core.
+Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core. These and the zoo on Cortex-M55 (needs QEMU).
 """
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from device_sim.emulator import CORES, profile_network
 from device_sim.emulator.boards import BOARDS
+from device_sim.emulator.qemu import count_on_qemu
 from edgehar.bundle import Bundle, zoo_names
 from edgehar.cli.networks import cost_on, network_of_bundle, network_of_file
 from edgehar.files import write_json
@@ -41,6 +43,8 @@ TFLM_CMSIS_NN = {
     "B": (913_194, 1_151_762, 88_000, 9_316, 868),
     "C": (8_124_062, 9_863_857, 108_900, 20_528, 796),
 }
+# The same with CMSIS-NN's kernels for MVE, on QEMU's Cortex-M55: instructions
+TFLM_CMSIS_NN_MVE = {"A": 100_594, "B": 287_062, "C": 1_393_531}
 
 
 def zoo() -> list[dict[str, Any]]:
@@ -130,6 +134,48 @@ def models(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def m55(folder: Path | None) -> list[dict[str, Any]]:
+    """Return instructions on QEMU's Cortex-M55, which has no notion of cycles, of kernels with and without MVE."""
+    rows = []
+    for name in [*(TFLM_CMSIS_NN_MVE if folder else ()), *(f"zoo:{name}" for name in zoo_names())]:
+        for optimize in ("mve", "speed"):
+            if folder and name in TFLM_CMSIS_NN_MVE:
+                network = network_of_file(folder / f"{name}_i8.tflite", 1, optimize)
+                io = np.load(folder / f"{name}_io.npz")
+                windows, expected = io["x_int8"][:, 0], io["y_int8_reference"][:, 0]
+                network = replace(network, windows=(windows,), expected=(expected,))
+            else:
+                network = network_of_bundle(Bundle.open(name), 8, optimize)
+            count = count_on_qemu(network.sources, network.windows, "cortex_m55")
+            rows.append(
+                {
+                    "model": name,
+                    "optimize": optimize,
+                    "macs": sum(layer.macs for layer in network.sources.layers),
+                    "instructions": round(count.instructions),
+                    "constant_bytes": network.sources.weight_bytes,  # type: ignore[attr-defined]
+                    "bit_exact": network.is_exact(count.outputs),
+                }
+            )
+        if name in TFLM_CMSIS_NN_MVE:
+            rows[-1]["tflm_cmsis_nn_mve"] = TFLM_CMSIS_NN_MVE[name]
+    return rows
+
+
+def m55_table(rows: list[dict[str, Any]]) -> list[str]:
+    lines = ["", "| model | | instructions | per MAC | constants B | bit exact |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        label = f"{row['model']}, {row['macs']:,} MAC"
+        exact = "yes" if row["bit_exact"] else "NO"
+        lines.append(
+            f"| {label} | edgehar, {row['optimize']} | {row['instructions']:,} | "
+            f"{row['instructions'] / row['macs']:.3f} | {row['constant_bytes']:,} | {exact} |"
+        )
+        if theirs := row.get("tflm_cmsis_nn_mve"):
+            lines.append(f"| {label} | TFLM + CMSIS-NN, MVE | {theirs:,} | {theirs / row['macs']:.3f} | | yes |")
+    return lines
+
+
 def markdown(found: dict[str, Any]) -> str:
     lines = [
         "| bundle | board | network ms | front end ms | latency ms | µJ | duty cycle | flash B | RAM B | stack B |"
@@ -163,7 +209,7 @@ def markdown(found: dict[str, Any]) -> str:
                 f"{figures['instructions'] / row['macs']:.2f} | {figures['cycles']:,} | {figures['flash_bytes']:,} | "
                 f"{figures['ram_bytes']:,} | {figures['stack_bytes']} | {exact} |"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *m55_table(found["m55"])]) + "\n"
 
 
 def main() -> None:
@@ -172,7 +218,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
-    found = {"zoo": zoo(), "kws": kws(), "models": models(Path(args.models)) if args.models else []}
+    folder = Path(args.models) if args.models else None
+    found = {"zoo": zoo(), "kws": kws(), "models": models(folder) if folder else [], "m55": m55(folder)}
     print(markdown(found))
     if args.json:
         write_json(args.json, found)

@@ -1,7 +1,7 @@
 """``conv1d`` with MVE: two channels at four positions a turn, 16 products a step.
 
-A position of an undilated kernel sees consecutive bytes, so nothing is gathered. Where channels are a multiple of 16 and
-positions follow each other, a tap's vectors of x are the last tap's moved by one position: three of four are there.
+A position of an undilated kernel sees consecutive bytes, so nothing is gathered. Where channels are a multiple of 16
+and positions follow each other, a tap's vectors of x are the last tap's moved by one position: three of four are there.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def mve_conv1d(layer: Layer) -> Kernel | None:
     if rows is None:
         return None
     name, fill, scratch = padded(x.shape, attrs.padding, x.quantization.zero_point)
-    zero, limits = output.quantization.zero_point, int8_limits(attrs.activation, output.quantization)
+    limits = (output.quantization.zero_point, *int8_limits(attrs.activation, output.quantization))
     stride = attrs.stride * channels
     slides = attrs.kernel > 1 and attrs.stride == 1 and channels % LANES == 0
-    two = TwoByFour(rows.weight.shape[1], attrs.kernel if slides else 1, channels, stride, outputs, zero, *limits)
+    two = TwoByFour(rows.weight.shape[1], attrs.kernel if slides else 1, channels, stride, outputs, *limits)
     if steps < POSITIONS or outputs < 2 or not two.fits:
-        call = row_call(layer.prefix, f"{name} + {stride} * t", f"y + {outputs} * t", rows, zero, limits)
+        call = row_call(layer.prefix, f"{name} + {stride} * t", f"y + {outputs} * t", rows, limits)
         body = code(ROWS, fill=fill, steps=steps, call=call)
         return Kernel(body, constants=row_constants(rows), scratch=scratch, headers=HEADERS)
     pairs = rows.pairs()

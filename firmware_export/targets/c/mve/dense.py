@@ -19,18 +19,16 @@ def mve_dense(layer: Layer) -> Kernel | None:
     if rows is None:
         return None
     output = layer.outputs[0].quantization
-    limits = int8_limits(layer.attrs(Dense).activation, output)
-    body = row_call(layer.prefix, "x", "y", rows, output.zero_point, limits)
+    limits = (output.zero_point, *int8_limits(layer.attrs(Dense).activation, output))
+    body = row_call(layer.prefix, "x", "y", rows, limits)
     return Kernel(body, constants=row_constants(rows), headers=HEADERS)
 
 
-def row_call(prefix: str, x: str, y: str, rows: Rows, zero_point: int, limits: tuple[int, int]) -> str:
-    """Return the call that makes all outputs of the products at ``x``."""
+def row_call(prefix: str, x: str, y: str, rows: Rows, limits: tuple[int, int, int]) -> str:
+    """Return the call that makes all outputs of the products at ``x``; limits: zero point, lowest, highest output."""
     outputs, products = rows.weight.shape
-    low, high = limits
-    return (
-        f"har_mve_rows({x}, {prefix}_weight, {prefix}_last, {y}, {products}, {outputs}, {zero_point}, {low}, {high});"
-    )
+    zero, low, high = limits
+    return f"har_mve_rows({x}, {prefix}_weight, {prefix}_last, {y}, {products}, {outputs}, {zero}, {low}, {high});"
 
 
 def row_constants(rows: Rows) -> dict[str, NDArray[np.integer]]:

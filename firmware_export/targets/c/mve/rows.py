@@ -26,7 +26,7 @@ class Rows:
     last: NDArray[np.int32]
 
     def pairs(self) -> Rows:
-        """Return the rows two by two; an odd last one comes in a pair with the one before it, which is then there twice."""
+        """Return the rows two by two; an odd last one comes with the one before it, which is then there twice."""
         channels = len(self.weight)
         first = np.append(np.arange(0, channels - 1, 2), np.repeat(channels - 2, channels % 2))
         both = np.stack([first, first + 1], axis=1).ravel()
@@ -57,6 +57,6 @@ def rows_of(layer: Layer, weight: NDArray[np.int8]) -> Rows | None:
 
 
 def steps_of(weight: NDArray[np.int8], together: int) -> NDArray[np.int8]:
-    """Return ``[C / together, steps, together, 16]``: rows side by side, step by step, zeros behind the last product."""
+    """Return ``[C / together, steps, together, 16]``: rows side by side in steps, zeros behind the last product."""
     filled = np.pad(weight, ((0, 0), (0, -weight.shape[1] % LANES)))
     return np.ascontiguousarray(filled.reshape(-1, together, filled.shape[1] // LANES, LANES).swapaxes(1, 2))

@@ -6,7 +6,7 @@ The odd ones hold addresses. Vectors: q0 to q3 x at four positions, q4 and q5 we
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firmware_export.affine import INT8_MAX, INT8_MIN
@@ -16,6 +16,7 @@ from firmware_export.targets.c.mve.rows import LANES
 POSITIONS = 4
 LARGEST_STEP = 4095  # bytes, of ADD and SUB
 LARGEST_MOVE = 127  # bytes, of VLDRB with writeback
+LONGEST_STRING = 4000  # characters, of C99's 4095
 UNROLLED = 12  # steps of 16 products of each sum
 SUMS = (("r0", "r2", "r4", "r6"), ("r8", "r10", "r12", "lr"))  # of either channel at the four positions
 
@@ -25,9 +26,7 @@ FUNCTION = """
 HAR_NAKED static void @name@(HAR_UNUSED const int8_t *weight, HAR_UNUSED const int32_t *last,
     HAR_UNUSED const int8_t *x, HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
-    __asm__ volatile(
-        @text@
-    );
+    @text@
 }
 #else
 static void @name@(const int8_t *weight, const int32_t *last, const int8_t *x, int8_t *y, int groups)
@@ -37,7 +36,7 @@ static void @name@(const int8_t *weight, const int32_t *last, const int8_t *x, i
 }
 #endif
 """
-# On the stack: d8 to d15, weight, last, groups, y, then the caller's registers. Output 2 * t + channel of q6 is t further.
+# On the stack: d8 to d15, weight, last, groups, y, then the caller's registers. q6: of 2 * t + channel, how far it is.
 ENTRY = """
 push {r0-r11, lr}
 vpush {d8-d15}
@@ -132,9 +131,18 @@ class TwoByFour:
         return max(POSITIONS * self.stride, POSITIONS * self.outputs, (self.taps + 3) * self.channels) <= LARGEST_STEP
 
     def function(self, name: str) -> str:
-        """Return the C function ``name(weight, last, x, y, groups)``, as assembly and as a call of the portable form."""
-        text = "\n".join(f'"{line}\\n"' for line in "\n".join(self._assembly()).splitlines())
-        return code(FUNCTION, name=name, text=text, **vars(self))
+        """Return the C function ``name(weight, last, x, y, groups)``, as assembly and as call of the portable form."""
+        return code(FUNCTION, name=name, text="\n".join(map(_statement, self._parts())), **vars(self))
+
+    def _parts(self) -> Iterator[list[str]]:
+        """Stretches of the assembly that are short enough for a string literal of C99."""
+        part: list[str] = []
+        for line in "\n".join(self._assembly()).splitlines():
+            if sum(map(len, part)) + 2 * len(part) + len(line) > LONGEST_STRING:
+                yield part
+                part = []
+            part.append(line)
+        yield part
 
     def _assembly(self) -> list[str]:
         rest = self.products % LANES
@@ -180,12 +188,13 @@ class TwoByFour:
             turns, size = self._turns
             yield from (f"mov {register}, #0" for both in SUMS for register in both)
             yield "2:"
-            for _ in range(size):
-                yield from _step(first=False)
+            yield from _repeated(size)
             yield "cmp r1, r11\nbne.w 2b"
             first = turns * size
-        for step in range(first, whole):
-            yield from _step(first=step == 0)
+        elif whole:
+            yield from _step(first=True)
+            first = 1
+        yield from _repeated(whole - first)
         if rest:
             yield from _step(first=whole == 0, predicated=True)
 
@@ -214,6 +223,18 @@ class TwoByFour:
         if self.channels <= LARGEST_MOVE:
             return f"vldrb.u8 {vector}, [r3], #{self.channels}"
         return f"vldrb.u8 {vector}, [r3]\n{_moved('r3', 'r3', self.channels)}"
+
+
+def _statement(lines: Sequence[str]) -> str:
+    text = "\n".join(f'    "{line}\\n"' for line in lines)
+    return f"__asm__ volatile(\n{text}\n);"
+
+
+def _repeated(count: int) -> Iterator[str]:
+    if count:
+        yield f".rept {count}"
+        yield from _step(first=False)
+        yield ".endr"
 
 
 def _step(*, first: bool, predicated: bool = False) -> Iterator[str]:
