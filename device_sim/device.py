@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
 from device_sim.engines.protocol import Engine
 from device_sim.feeds import feed_of
-from device_sim.prototypes import Prototypes, read_references
+from device_sim.prototypes import Prototypes
 from device_sim.results import Event
 from device_sim.telemetry import Telemetry, clock_ns
 from edgehar.bundle import Bundle
+from edgehar.references import read_references
 
 F32 = NDArray[np.float32]
 

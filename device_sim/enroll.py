@@ -8,7 +8,7 @@ stranger would be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
-from device_sim.prototypes import UNIT, Prototypes, References, read_references, similarity
+from device_sim.prototypes import Prototypes
 from device_sim.sources import on_device
 from edgehar.bundle import Bundle, Manifest, Prototype, write_bundle
+from edgehar.c_pipeline import FOLDER
 from edgehar.errors import DataError, UsageError
 from edgehar.heads import label_sources
+from edgehar.heads.prototypes import FEWEST_WINDOWS, MARGIN, UNIT, direction, highest_score, strangers
 from edgehar.recording import Recording
+from edgehar.references import read_references
 from edgehar.signal import window_labels
 
-MARGIN = 0.05  # cosine
-FEWEST_WINDOWS = 3
 CARD = "MODEL_CARD.md"
-LONGEST = 127  # length of a prototype
 
 I8 = NDArray[np.int8]
 
@@ -62,6 +62,7 @@ def enroll(
     *,
     engine: str = DEFAULT_ENGINE,
     margin: float = MARGIN,
+    firmware: Callable[[Manifest], Mapping[str, bytes]] | None = None,
 ) -> Enrolment:
     """Write a copy of ``bundle`` that also knows ``label``.
 
@@ -72,6 +73,8 @@ def enroll(
         out: folder of the new bundle.
         engine: key of ``ENGINES``.
         margin: cosine that is added to the threshold; more keeps the known activities safer, less recognises more.
+        firmware: makes ``firmware/`` of the new manifest. Without it the new bundle has none, since the old one's does
+            not know the label.
 
     Raises:
         UsageError: the bundle has no int8 embedding, the label is one of the network's own, or ``out`` is not free.
@@ -89,15 +92,20 @@ def enroll(
             f"{len(embeddings)} windows of {label!r} in {len(recordings)} recording(s), expected at least "
             f"{FEWEST_WINDOWS}: {manifest.window / manifest.rate_hz + 2 * manifest.hop / manifest.rate_hz:.2g} s of it"
         )
-    vector = _direction(embeddings)
-    threshold = _threshold(vector, references) + round(margin * UNIT)
+    vector = direction(embeddings.sum(axis=0, dtype=np.int64))
+    if vector is None:
+        raise DataError("the windows' embeddings cancel out: they are not of one activity")
+    rivals = strangers(references.embeddings, references.people)
+    threshold = highest_score(vector, references.embeddings, rivals) + round(margin * UNIT)
     prototype = Prototype(label, tuple(vector.tolist()), threshold, len(embeddings))
     changed = replace(manifest, enrolled=(*manifest.enrolled, prototype))
     own = Prototypes(changed.enrolled, references.embeddings).excess(embeddings)
     mine = [p.label == label for p in changed.enrolled]
     recognised = float(((own.max(axis=1) > 0) & np.array(mine)[own.argmax(axis=1)]).mean())
     names, counts = manifest.heads[0].labels, np.bincount(answers, minlength=len(manifest.heads[0].labels))
-    files = {name: bundle.read(name) for name in manifest.files}
+    files = {name: bundle.read(name) for name in manifest.files if not name.startswith(FOLDER)}
+    if firmware is not None:
+        files |= {FOLDER + name: data for name, data in firmware(changed).items()}
     if CARD in files:
         files[CARD] += _card(prototype, recognised, bundle).encode()
     return Enrolment(
@@ -152,24 +160,6 @@ def _windows(
         embeddings.append(found[wanted])
         answers.append(np.concatenate([batch.outputs.argmax(axis=1) for batch in batches])[wanted].astype(np.int16))
     return np.concatenate(embeddings), np.concatenate(answers)
-
-
-def _direction(embeddings: I8) -> I8:
-    """The mean of the embeddings, scaled to a length of 127 and rounded."""
-    mean = embeddings.astype(np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if length == 0:
-        raise DataError("the windows' embeddings cancel out: they are not of one activity")
-    direction: I8 = np.rint(mean * (LONGEST / length)).astype(np.int8)
-    return direction
-
-
-def _threshold(vector: I8, references: References) -> int:
-    """The largest score of a reference against the references of other people, at least 0."""
-    alike = similarity(references.embeddings, references.embeddings)
-    alike[references.people[:, None] == references.people] = -(2**62)
-    scores = similarity(references.embeddings, vector[None])[:, 0] - alike.max(axis=1)
-    return max(0, int(scores.max()))
 
 
 def _card(prototype: Prototype, recognised: float, before: Bundle) -> str:

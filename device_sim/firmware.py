@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class Twins:
         pipeline: the bundle's firmware, compiled.
 
     Attributes:
+        context: of the firmware.
         samples, decisions, events: how many there were.
         differences: what was found to differ, in words, the first of each block; empty as long as all bits are equal.
     """
@@ -37,7 +39,7 @@ class Twins:
         self._manifest = bundle.manifest
         self._watched = _Watched(engine)
         self._device = Device(bundle, self._watched)
-        self._context = pipeline.context(bundle.manifest.heads)
+        self.context = pipeline.context(bundle.manifest.heads)
         self._open: Event | None = None  # announced by the firmware and not ended; its end is not known yet
         self.samples = self.decisions = self.events = 0
         self.differences: list[str] = []
@@ -48,7 +50,7 @@ class Twins:
             block = samples[begin : begin + BLOCK_SAMPLES]
             self._watched.windows.clear()
             batches = list(self._device.batches(block))
-            replayed = self._context.replay(block, windows=True)
+            replayed = self.context.replay(block, windows=True)
             self._compare(batches, replayed)
             self.samples += len(block)
 
@@ -58,10 +60,10 @@ class Twins:
         rate_hz = self._manifest.rate_hz
         found = None if self._open is None else Event(self._open.label, self._open.start_s, self.samples / rate_hz)
         self._note("open event", found == expected)
-        self._note("activity", self._context.activity == (-1 if expected is None else expected.label))
-        self._note("invalid samples", self._context.invalid_samples == self._device.invalid_samples)
+        self._note("activity", self.context.activity == (-1 if expected is None else expected.label))
+        self._note("invalid samples", self.context.invalid_samples == self._device.invalid_samples)
         self._device.reset()
-        self._context.reset()
+        self.context.reset()
         self._open = None
         self.samples = 0
 
@@ -81,10 +83,10 @@ class Twins:
             found = decisions[f"head_{index}"]
             answers = "label" if head.kind == "multiclass" else "answers"
             for name, expected in zip(("logits", "probability", answers), _said(batches, index), strict=True):
-                same = (
-                    found[name].reshape(expected.shape).tobytes() == expected.astype(found[name].dtype.base).tobytes()
-                )
-                self._note(f"{name} of head {head.name!r}", same)
+                self._note(f"{name} of head {head.name!r}", _same_bits(found[name], expected))
+        if self._manifest.embedding is not None:
+            embeddings = np.concatenate([b.embeddings for b in batches if b.embeddings is not None])
+            self._note("embeddings", np.array_equal(decisions["embedding"], embeddings))
         self._compare_events(batches, replayed)
 
     def _compare_events(self, batches: list[DecisionBatch], replayed: Replayed) -> None:
@@ -135,6 +137,13 @@ class _Watched:
     def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
         self.windows.append(np.concatenate([array.ravel() for array in inputs]))
         return self._engine.infer(*inputs)
+
+
+def _same_bits(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Whether members ``[N, ...]`` of structs are these numbers; what the firmware has room for besides must be 0."""
+    flat, wanted = found.reshape(len(found), -1), expected.reshape(len(found), -1)
+    width = wanted.shape[1]
+    return flat[:, :width].tobytes() == wanted.astype(flat.dtype).tobytes() and not flat[:, width:].any()
 
 
 def _said(batches: list[DecisionBatch], head: int) -> Iterator[NDArray[np.generic]]:

@@ -29,7 +29,7 @@ EVENT = np.dtype(
     align=True,
 )
 EVENT_ACTIVITY = 1
-SIZES = ("context", "decision", "event", "declared_context", "arena", "inputs", "constants")
+SIZES = ("context", "decision", "event", "declared_context", "arena", "inputs", "constants", "embedding", "labels")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Replayed:
 
     Attributes:
         decisions: structured as ``har_decision``: ``start``, ``t_ms``, then ``head_0``, ``head_1``, ... each with
-            ``probability``, ``logits`` and ``label`` or ``answers``.
+            ``probability``, ``logits`` and ``label`` or ``answers``, then ``embedding`` if the network has one.
         events: structured as ``har_event``; ``kind`` is ``EVENT_ACTIVITY`` where an activity was announced.
         windows: ``[N, bytes]`` int8, the windows of all inputs one after another; None where not asked for.
     """
@@ -67,7 +67,7 @@ class CPipeline:
 
     Attributes:
         inputs, outputs: of the network.
-        sizes: in bytes, keys ``SIZES``.
+        sizes: in bytes, keys ``SIZES``; ``labels`` are those that the first head may answer, 0 for its own alone.
 
     Raises:
         EngineError: the compiler refuses the files.
@@ -127,8 +127,8 @@ class CContext:
         self._library = library
         self._library.har_invalid_samples.restype = ctypes.c_uint64
         self._library.har_activity.restype = ctypes.c_int16
-        self._decision = decision_type(heads)
-        self._input_bytes = sizes["inputs"]
+        self._decision = decision_type(heads, sizes["embedding"], sizes["labels"])
+        self._input_bytes, self._embedding = sizes["inputs"], sizes["embedding"]
         if (self._decision.itemsize, EVENT.itemsize) != (sizes["decision"], sizes["event"]):
             raise EngineError(
                 f"the firmware's decisions have {sizes['decision']} bytes, the manifest's heads make "
@@ -179,6 +179,46 @@ class CContext:
         self.samples += len(samples)
         return Replayed(decisions[:count], events[:count], None if kept is None else kept[:count])
 
+    def enroll(self, samples: NDArray[np.float32], label: int, margin: int) -> NDArray[Any]:
+        """Push samples ``[T, C]``, and return the prototype ``[1]`` of all windows that they complete.
+
+        Args:
+            samples: raw.
+            label: index, beyond the first head's own.
+            margin: of the threshold, 16,384 a cosine of 1.
+
+        Returns:
+            Structured as ``har_prototype``: ``threshold``, ``label``, ``vector``.
+
+        Raises:
+            EngineError: the firmware refuses, or cannot enrol.
+        """
+        if not hasattr(self._library, "har_replay_enroll"):
+            raise EngineError("the firmware cannot enrol: its network has no embedding, or its bundle no references")
+        samples = np.ascontiguousarray(samples, np.float32)
+        prototype = np.zeros(1, prototype_type(self._embedding))
+        status = self._library.har_replay_enroll(
+            pointer(self.memory),
+            pointer(samples),
+            ctypes.c_int64(len(samples)),
+            ctypes.c_int16(label),
+            ctypes.c_int32(margin),
+            pointer(prototype),
+        )
+        if status != 0:
+            raise EngineError(f"the firmware refuses to enrol: status {status} of har.h")
+        return prototype
+
+    def add_prototype(self, prototype: NDArray[Any]) -> None:
+        """Let the pipeline recognise what :meth:`enroll` returned, until it is reset.
+
+        Raises:
+            EngineError: the firmware refuses.
+        """
+        status = self._library.har_add_prototype(pointer(self.memory), pointer(prototype))
+        if status != 0:
+            raise EngineError(f"the firmware refuses a prototype: status {status} of har.h")
+
 
 def firmware_files(bundle: Bundle) -> dict[str, bytes]:
     """Return the files of a bundle's ``firmware/`` by name.
@@ -195,14 +235,29 @@ def firmware_files(bundle: Bundle) -> dict[str, bytes]:
     return {name.removeprefix(FOLDER): bundle.read(name) for name in names}
 
 
-def decision_type(heads: Sequence[Head]) -> np.dtype[Any]:
-    """Return the layout of ``har_decision``; the members of heads are called ``head_0``, ``head_1``, ..."""
+def decision_type(heads: Sequence[Head], embedding: int = 0, labels: int = 0) -> np.dtype[Any]:
+    """Return the layout of ``har_decision``; the members of heads are called ``head_0``, ``head_1``, ...
+
+    Args:
+        heads: of the manifest.
+        embedding: its width, 0 for none.
+        labels: that the first head may answer, its own and enrolled ones; 0 for its own alone.
+    """
     members: list[Any] = [("start", np.uint64), ("t_ms", np.uint32)]
     for index, head in enumerate(heads):
         count = (len(head.labels),)
+        probabilities = (labels,) if labels and index == 0 else count
         answer = ("label", np.int16) if head.kind == "multiclass" else ("answers", np.int8, count)
-        fields: list[Any] = [("probability", np.float32, count), answer, ("logits", np.int8, count)]
+        fields: list[Any] = [("probability", np.float32, probabilities), answer, ("logits", np.int8, count)]
         members.append((f"head_{index}", np.dtype(fields, align=True)))
+    if embedding:
+        members.append(("embedding", np.int8, (embedding,)))
+    return np.dtype(members, align=True)
+
+
+def prototype_type(embedding: int) -> np.dtype[Any]:
+    """Return the layout of ``har_prototype`` for an embedding of this width."""
+    members: list[Any] = [("threshold", np.int32), ("label", np.int16), ("vector", np.int8, (embedding,))]
     return np.dtype(members, align=True)
 
 

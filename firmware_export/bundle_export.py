@@ -29,6 +29,7 @@ from edgehar.files import sha256_bytes
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
 from edgehar.precision import Precision
 from edgehar.recording import Recording
+from edgehar.references import References
 from edgehar.signal import FrontEnd, NetworkInput, QuantParams, input_tensors, sliding_windows
 from firmware_export.convert import Converted, convert
 from firmware_export.model_card import model_card
@@ -59,7 +60,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, eq=False)
-class References:
+class ReferenceWindows:
     """Windows of activities that the network knows.
 
     Attributes:
@@ -116,7 +117,7 @@ class ExportPlan:
     targets: tuple[str, ...] = ("tflite", "onnx")
     optimize: Optimize = Optimize.SPEED
     embedding: str = ""
-    references: References | None = None
+    references: ReferenceWindows | None = None
     slim: bool = False
 
     @property
@@ -194,9 +195,10 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     wanted = [Precision.FLOAT32, converted.precision] if not plan.slim else [converted.precision]
     names = [precision.model_file(target) for target in plan.targets for precision in wanted]
     files = {name: converted.files[name] for name in names if name in converted.files}
+    references = None if plan.references is None else _reference_embeddings(plan.references, converted)
     if "c" in plan.targets:
         say("compiling and verifying the firmware")
-        firmware = write_firmware(manifest, converted.graph, _origin(plan), plan.optimize).files
+        firmware = write_firmware(manifest, converted.graph, _origin(plan), plan.optimize, references).files
         samples = [item.recording.samples for item in plan.held_out]
         row = asdict(verify_firmware(firmware, manifest, samples, every_window, outputs))
         manifest = replace(manifest, provenance=_with_engine(manifest.provenance, row))
@@ -205,8 +207,8 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     if plan.slim:
         files["baseline.npz"] = _without_logits(plan)
     files["golden.npz"] = _golden(plan, converted)
-    if plan.references is not None:
-        files[REFERENCES] = _reference_embeddings(plan.references, converted)
+    if references is not None:
+        files[REFERENCES] = dump_npz(embeddings=references.embeddings, people=references.people)
     sizes = {name: len(data) for name, data in files.items()}
     files["MODEL_CARD.md"] = model_card(manifest, sizes, json.loads(files["baseline.json"])).encode()
     bundle = write_bundle(out, manifest, files)
@@ -307,11 +309,11 @@ def _embedding(plan: ExportPlan, converted: Converted) -> Embedding | None:
     return Embedding(plan.embedding, width, converted.output_quants[-1])
 
 
-def _reference_embeddings(references: References, converted: Converted) -> bytes:
-    """``references.npz``: the device's embedding ``[N, E]`` of each window and whose it is."""
+def _reference_embeddings(references: ReferenceWindows, converted: Converted) -> References:
+    """The device's embedding ``[N, E]`` of each window and whose it is."""
     given = zip(converted.input_quants, references.tensors, strict=True)
     *_, embeddings = converted.run(tuple(quant.quantize(x) for quant, x in given))
-    return dump_npz(embeddings=embeddings, people=references.people)
+    return References(embeddings, references.people)
 
 
 def _window_truth(plan: ExportPlan, item: HeldOut, task: Task) -> NDArray[np.int16]:

@@ -34,7 +34,7 @@ def verify_firmware(
         manifest: of the bundle.
         recordings: raw samples ``[T, C]`` of each.
         windows: int8 of each input for all windows of all recordings, ``[N, ...]``.
-        expected: the reference's logits ``[N, K]`` of each head.
+        expected: the reference's logits ``[N, K]`` of each head, then the embedding ``[N, E]`` if there is one.
 
     Returns:
         The report; with no windows in it where this computer has no C compiler.
@@ -58,8 +58,10 @@ def verify_firmware(
             f"engine {ENGINE!r}: {int(different.sum())} of {len(found)} windows differ from the front end's, the first "
             f"is window {int(different.argmax())}; {compiler.command[0]} {compiler.version} may not round as IEEE 754"
         )
-    logits = tuple(
-        np.concatenate([part.decisions[f"head_{i}"]["logits"] for part in parts]) for i in range(len(manifest.heads))
-    )
-    heads = [(head.kind, head.quant.zero_point) for head in manifest.heads]
-    return compare(ENGINE, BOUND, expected, logits, heads)
+    decisions = [part.decisions for part in parts]
+    outputs = [np.concatenate([d[f"head_{i}"]["logits"] for d in decisions]) for i in range(len(manifest.heads))]
+    kinds = [(head.kind, head.quant.zero_point) for head in manifest.heads]
+    if manifest.embedding is not None:
+        outputs.append(np.concatenate([d["embedding"] for d in decisions]))
+        kinds.append(("embedding", manifest.embedding.quant.zero_point))
+    return compare(ENGINE, BOUND, expected, tuple(outputs), kinds)

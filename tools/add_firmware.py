@@ -19,6 +19,7 @@ from edgehar.c_pipeline import FOLDER
 from edgehar.cli.networks import integers_of
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
+from edgehar.references import find_references
 from edgehar.signal import input_tensors, sliding_windows
 from firmware_export.model_card import model_card
 from firmware_export.reference import run
@@ -41,13 +42,13 @@ def add_firmware(bundle: Bundle) -> Bundle:
     integers = integers_of(bundle)
     golden = golden_arrays(bundle)
     stream = tuple(stream_of(golden, "windows", i) for i in range(len(manifest.inputs)))
-    expected = [stream_of(golden, "outputs", i) for i in range(len(manifest.heads))]
+    expected = [stream_of(golden, "outputs", i) for i in range(len(manifest.outputs))]
     if not all(map(np.array_equal, run(integers, stream), expected)):
         raise SystemExit(f"{bundle.path}: the network read back does not give the golden outputs; nothing was written")
     origin = (
         f"{manifest.name}, made by: {manifest.provenance['command']}; SHA-256 of the bundle before: {bundle.sha256}"
     )
-    firmware = write_firmware(manifest, integers, origin).files
+    firmware = write_firmware(manifest, integers, origin, references=find_references(bundle)).files
     report = verify_firmware(firmware, manifest, [r.samples for r in recordings], windows, run(integers, windows))
     evidence = manifest.provenance["verification"]
     engines = [row for row in evidence["engines"] if row["engine"] != ENGINE]

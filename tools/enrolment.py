@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from device_sim.enroll import enroll
-from device_sim.prototypes import Prototypes, read_references
+from device_sim.prototypes import Prototypes
 from device_sim.simulate import simulate
 from edgehar.bundle import Bundle
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.errors import DataError
 from edgehar.files import write_json
+from edgehar.references import read_references
 from edgehar.signal import window_labels
 
 

@@ -1,6 +1,7 @@
 """Whether generated firmware is the Python device, bit for bit, and memory-safe, on real and on hostile input.
 
-Checks the bundles of the zoo and every architecture of the registry (tiny, untrained), each with firmware made now:
+Checks the bundles of the zoo and every architecture of the registry (tiny, untrained), each with firmware made now; of
+bundles with an embedding also one that has enrolled a label, from a recording with its axes turned:
 
 1. ``-std=c99 -Wall -Wextra -Werror -pedantic -Wconversion`` by this computer's compiler and by ``zig cc``.
 2. Over all held-out recordings and over hostile samples: windows, logits, probabilities, labels and events of the
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,18 @@ from result_page import write_table
 from device_sim.emulator.cores import CORES
 from device_sim.emulator.toolchain import build_image
 from device_sim.engines import open_engine
+from device_sim.enroll import enroll
 from device_sim.firmware import Twins
 from device_sim.sources import on_device
-from edgehar.bundle import Bundle, Head, Manifest, ModelInput, write_bundle, zoo_names
+from edgehar.bundle import REFERENCES, Bundle, Head, Manifest, ModelInput, write_bundle, zoo_names
 from edgehar.c_compiler import FLAGS, Compiler, find_compiler, linked, zig
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 from edgehar.cli.held_out import choose_recordings
+from edgehar.cli.networks import integers_of
 from edgehar.errors import EdgeharError, UsageError
 from edgehar.files import sha256_bytes, write_json
+from edgehar.recording import Recording
+from edgehar.references import References, find_references
 from edgehar.signal import FrontEnd, sliding_windows
 from firmware_export.convert import convert
 from firmware_export.graph import Graph
@@ -198,7 +203,26 @@ def with_firmware(bundle: Bundle, optimize: Optimize, folder: Path) -> Bundle:
     names = ["stream_windows", *(f"stream_windows_{i}" for i in range(1, len(manifest.inputs)))]
     reals = tuple(i.quant.dequantize(golden[name]) for i, name in zip(manifest.inputs, names, strict=True))
     graph = convert(bundle.read("model_i8.onnx"), reals).integers
-    return _written(manifest, graph, {"model_i8.tflite": bundle.read("model_i8.tflite")}, optimize, folder)
+    files = {"model_i8.tflite": bundle.read("model_i8.tflite")}
+    references = find_references(bundle)
+    if references is not None:
+        files[REFERENCES] = bundle.read(REFERENCES)
+    return _written(manifest, graph, files, optimize, folder, references=references)
+
+
+def with_label(bundle: Bundle, samples: F32, optimize: Optimize, folder: Path) -> Bundle:
+    """Return a copy of a bundle with firmware that has enrolled a label: these samples, accelerations negated."""
+    manifest = bundle.manifest
+    turned = np.where([channel.sensor == "acc" for channel in manifest.channels], -samples, samples)
+    recording = Recording("made", "made", manifest.rate_hz, manifest.channels, turned.astype(np.float32), None, ())
+    graph = integers_of(bundle)
+    references = find_references(bundle)
+
+    def firmware(changed: Manifest) -> Mapping[str, bytes]:
+        return write_firmware(changed, graph, f"{manifest.name} with a label", optimize, references).files
+
+    out = folder / f"{manifest.name}_enrolled.edgehar"
+    return enroll(bundle, [recording], "turned", out, engine=ENGINE, firmware=firmware).bundle
 
 
 def of_registry(name: str, template: Manifest, windows: F32, optimize: Optimize, folder: Path) -> Bundle:
@@ -242,8 +266,17 @@ def of_registry(name: str, template: Manifest, windows: F32, optimize: Optimize,
     return _written(manifest, converted.integers, files, optimize, folder)
 
 
-def _written(manifest: Manifest, graph: Graph, files: dict[str, bytes], optimize: Optimize, folder: Path) -> Bundle:
-    firmware = write_firmware(manifest, graph, f"{manifest.name}, made by tools/firmware_check.py", optimize)
+def _written(
+    manifest: Manifest,
+    graph: Graph,
+    files: dict[str, bytes],
+    optimize: Optimize,
+    folder: Path,
+    *,
+    references: References | None = None,
+) -> Bundle:
+    origin = f"{manifest.name}, made by tools/firmware_check.py"
+    firmware = write_firmware(manifest, graph, origin, optimize, references)
     files = {**files, **{FOLDER + name: data for name, data in firmware.files.items()}}
     return write_bundle(folder / f"{manifest.name}.edgehar", manifest, files)
 
@@ -270,8 +303,8 @@ def table(rows: list[Row]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    in_c = [f"zoo:{name}" for name in zoo_names() if Bundle.open(f"zoo:{name}").manifest.embedding is None]
-    parser.add_argument("--bundles", default=",".join(in_c), metavar="B[,B...]")
+    every = ",".join(f"zoo:{name}" for name in zoo_names())
+    parser.add_argument("--bundles", default=every, metavar="B[,B...]")
     parser.add_argument("--models", default="all", metavar="M[,M...]", help="of the registry; all, or nothing")
     parser.add_argument("--optimize", type=Optimize, default=Optimize.SPEED, choices=list(Optimize))
     parser.add_argument("--long", type=int, default=1, metavar="N", help="bundles that get the long stream")
@@ -317,12 +350,11 @@ def subjects(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Bundle
     bundles = [Bundle.open(name) for name in options.bundles.split(",") if name]
     for index, bundle in enumerate(bundles):
         long_samples = options.samples if index < options.long else 0
-        yield (
-            with_firmware(bundle, options.optimize, folder),
-            _title(bundle.manifest.name, options),
-            _streams(bundle),
-            long_samples,
-        )
+        made, streams, name = with_firmware(bundle, options.optimize, folder), _streams(bundle), bundle.manifest.name
+        yield made, _title(name, options), streams, long_samples
+        if find_references(bundle) is not None:
+            enrolled = with_label(made, streams[0], options.optimize, folder)
+            yield enrolled, _title(f"{name} with an enrolled label", options), streams, 0
     if not options.models:
         return
     from edgehar.datasets import load_dataset

@@ -60,9 +60,13 @@ const int8_t *image_windows(void)
     return context.inputs;
 }
 
-const uint32_t image_input_bytes = HAR_INPUT_BYTES;
+#ifndef HAR_EMBEDDING
+#define HAR_EMBEDDING 0
+#define HAR_LABELS 0
+#endif
+const uint32_t image_sizes[3] = {HAR_INPUT_BYTES, HAR_EMBEDDING, HAR_LABELS};
 """
-ENTRIES = ("image_init", "image_push", "image_activity", "image_invalid_samples", "image_windows", "image_input_bytes")
+ENTRIES = ("image_init", "image_push", "image_activity", "image_invalid_samples", "image_windows", "image_sizes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +140,9 @@ class EmulatedFirmware:
         self.machine = Machine(image, core, {"har_push": OTHER, "image_push": OTHER, **stages})
         self.stages = self.machine.regions
         self.meter = Meter(self.machine)
-        self._decision = decision_type(heads)
-        self._input_bytes = int.from_bytes(self.machine.read("image_input_bytes", 4), "little")
+        sizes = np.frombuffer(self.machine.read("image_sizes", 12), "<u4").tolist()
+        self._input_bytes = sizes[0]
+        self._decision = decision_type(heads, *sizes[1:])
         self.reset()
 
     def reset(self) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgehar.bundle import Bundle, Manifest
 
 RECOGNISED = 0.5  # share of the enrolled windows below which the user is told
 
@@ -38,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     recordings = [
         read_csv(path, bundle.manifest, resample=args.resample, also=(args.label,)) for path in args.recordings
     ]
-    done = enroll(bundle, recordings, args.label, args.out, engine=args.engine, margin=args.margin)
+    done = enroll(bundle, recordings, args.label, args.out, engine=args.engine, margin=args.margin,
+                  firmware=_firmware(bundle))  # fmt: skip
     before = ", ".join(f"{name} {100 * share:.0f} %" for name, share in done.before.items())
     lines = [
         f"{args.out}: knows {', '.join(done.bundle.manifest.announced.labels)}",
@@ -54,3 +60,23 @@ def run(args: argparse.Namespace) -> int:
                    "bundle_sha256": done.bundle.sha256, "from_sha256": bundle.sha256}  # fmt: skip
         write_json(args.json, figures)
     return 0
+
+
+def _firmware(bundle: Bundle) -> Callable[[Manifest], Mapping[str, bytes]] | None:
+    """What writes the firmware of a changed manifest around the bundle's network; None where the bundle has none."""
+    from edgehar.c_pipeline import FOLDER
+
+    if not any(name.startswith(FOLDER) for name in bundle.manifest.files):
+        return None
+
+    def write(manifest: Manifest) -> Mapping[str, bytes]:
+        from edgehar.cli.networks import integers_of
+        from edgehar.references import find_references
+        from firmware_export.targets.c import Optimize, write_firmware
+
+        speed = f"{FOLDER}har_dsp.h" in bundle.manifest.files
+        origin = f"{manifest.name} with {manifest.enrolled[-1].label}, enrolled in the bundle {bundle.sha256}"
+        optimize = Optimize.SPEED if speed else Optimize.SIZE
+        return write_firmware(manifest, integers_of(bundle), origin, optimize, find_references(bundle)).files
+
+    return write

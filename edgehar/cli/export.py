@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgehar.recording import Recording
     from edgehar.training.run_folder import TrainedRun
-    from firmware_export.bundle_export import Exported, ExportPlan, References
+    from firmware_export.bundle_export import Exported, ExportPlan, ReferenceWindows
     from firmware_export.foreign import Imported
 
 REFERENCE_WINDOWS = 300  # to enrol labels against
@@ -120,14 +120,14 @@ def plan_from_run(
     )
 
 
-def _references(trained: TrainedRun, recordings: Sequence[Recording]) -> References:
+def _references(trained: TrainedRun, recordings: Sequence[Recording]) -> ReferenceWindows:
     """Windows of training and validation people, as many of each class of the first head."""
     import numpy as np
 
     from edgehar.datasets.splits import select
     from edgehar.signal import input_tensors
     from edgehar.training.windows import scored_windows
-    from firmware_export.bundle_export import References
+    from firmware_export.bundle_export import ReferenceWindows
 
     subjects = (*trained.split.train_subjects, *trained.split.validation_subjects)
     labels = trained.config.tasks[0].labels
@@ -139,7 +139,7 @@ def _references(trained: TrainedRun, recordings: Sequence[Recording]) -> Referen
             chosen = np.sort(rng.permutation(np.flatnonzero(answers[:, 0] == value))[:share])
             windows.append(found[chosen])
             people.append(np.full(len(chosen), person, np.int16))
-    return References(input_tensors(trained.inputs, np.concatenate(windows)), np.concatenate(people))
+    return ReferenceWindows(input_tensors(trained.inputs, np.concatenate(windows)), np.concatenate(people))
 
 
 def _training_command(trained: TrainedRun) -> str:

@@ -83,6 +83,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
     from edgehar.c_pipeline import FOLDER, firmware_files
     from edgehar.errors import ExportError, UsageError
     from edgehar.precision import Precision
+    from edgehar.references import find_references
     from firmware_export.targets.c import Optimize, write_firmware, write_network
 
     if windows < 1:
@@ -103,7 +104,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         integers, kernels = integers_of(bundle), Optimize(optimize or "speed")
         sources = write_network(integers, origin=manifest.name, optimize=kernels)
         try:
-            files = write_firmware(manifest, integers, manifest.name, kernels).files
+            files = write_firmware(manifest, integers, manifest.name, kernels, find_references(bundle)).files
         except ExportError:  # the network has a form in C, what is around it has none
             files = None
     count = manifest.window + (len(inputs[0]) - 1) * manifest.hop

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
-    *("edgehar.c_compiler", "edgehar.c_pipeline", "edgehar.precision"),
+    *("edgehar.c_compiler", "edgehar.c_pipeline", "edgehar.precision", "edgehar.references"),
 }
 # What each package may import at its top level, besides itself and the standard library.
 ALLOWED = {
@@ -37,6 +37,7 @@ SINGLE = {
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
+    "edgehar/references.py": {"numpy", "edgehar.bundle", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
         "edgehar.precision",

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from device_fixtures import altered, make_tiny_bundle
 
-from device_sim.prototypes import TEMPERATURE, Prototypes, read_references
+from device_sim.prototypes import Prototypes
 from edgehar.bundle import REFERENCES, Bundle, Embedding, Manifest, Prototype, dump_npz
 from edgehar.errors import BundleError
+from edgehar.heads.prototypes import TEMPERATURE, share
+from edgehar.references import read_references
 from edgehar.signal import QuantParams
 
 X, Y, Z, W = np.eye(4, dtype=np.int8) * 127
@@ -36,6 +38,16 @@ def test_over_the_threshold_the_label_gets_more_than_half_and_the_rest_is_shared
     assert blended[0, :2] / blended[0, :2].sum() == pytest.approx(P[0])
     assert blended.sum() == pytest.approx(1)
     assert blended.dtype == P.dtype
+
+
+def test_the_share_grows_from_one_half_to_one():
+    shares = [share(over) for over in (*range(1, 3000), 20_000, 32_767, 40_000)]
+    parts = [part for part, _ in shares]
+    assert 0.5 < parts[0] < 0.5004
+    assert (np.diff(parts) >= 0).all()
+    assert parts[-1] == 1
+    assert all(float(part) + float(rest) == pytest.approx(1, abs=2e-7) for part, rest in shares)
+    assert {value.dtype for pair in shares for value in pair} == {np.dtype(np.float32)}
 
 
 def test_at_the_threshold_nothing_changes_at_all():

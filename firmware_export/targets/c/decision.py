@@ -35,12 +35,12 @@ for (int i = 0; i < @count@; i++) {
 }
 """
 NONE = """
-har_probabilities(decision->@head@.logits, @count@, @powers@, decision->@head@.probability);
+@softmax@, decision->@head@.probability);
 decision->@head@.label = har_largest(decision->@head@.probability, @count@);
 """
 EMA = """
 float probability[@count@];
-har_probabilities(decision->@head@.logits, @count@, @powers@, probability);
+@softmax@, probability);
 for (int i = 0; i < @count@; i++) {
     float *mean = decision->@head@.probability + i;
     float past = *mean * har_smoothing[0];
@@ -54,7 +54,7 @@ float *share = decision->@head@.probability;
 const int votes = ctx->decisions < @votes@ ? (int)ctx->decisions + 1 : @votes@;
 int count[@count@] = {0};
 int most = 0;
-har_probabilities(decision->@head@.logits, @count@, @powers@, share);
+@softmax@, share);
 memmove(ctx->votes + 1, ctx->votes, (@votes@ - 1) * sizeof *ctx->votes);
 ctx->votes[0] = har_largest(share, @count@);
 for (int i = 0; i < votes; i++) {
@@ -81,11 +81,13 @@ class HeadNames:
     Attributes:
         member: of ``har_decision``, and its type's name after ``har_``.
         table: of label texts.
+        labels: these texts.
         members: of its struct.
     """
 
     member: str
     table: str
+    labels: tuple[str, ...]
     members: tuple[Member, ...]
 
     @property
@@ -94,8 +96,12 @@ class HeadNames:
         return Member(f"har_{self.member}", self.member, dtype=np.dtype([m.layout for m in self.members], align=True))
 
 
-def head_names(heads: Sequence[Head]) -> tuple[HeadNames, ...]:
+def head_names(heads: Sequence[Head], enrolled: Sequence[str] = ()) -> tuple[HeadNames, ...]:
     """Return the C names of all heads.
+
+    Args:
+        heads: of the manifest.
+        enrolled: texts of what the first one may answer besides its own labels.
 
     Raises:
         UnsupportedOpError: a head is of a kind without a form in C.
@@ -108,9 +114,10 @@ def head_names(heads: Sequence[Head]) -> tuple[HeadNames, ...]:
             )
         stem = _unique(identifier(head.name), [n.member.removeprefix("head_") for n in names], index)
         count = (len(head.labels),)
+        labels = head.labels if index else (*head.labels, *enrolled)
         answers = Member("int16_t", "label") if head.kind == "multiclass" else Member("int8_t", "answers", count)
-        members = (Member("float", "probability", count), answers, Member("int8_t", "logits", count))
-        names.append(HeadNames(f"head_{stem}", f"har_{stem}_labels", members))
+        members = (Member("float", "probability", (len(labels),)), answers, Member("int8_t", "logits", count))
+        names.append(HeadNames(f"head_{stem}", f"har_{stem}_labels", labels, members))
     return tuple(names)
 
 
@@ -129,7 +136,7 @@ def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
     }
     upper = names.member.removeprefix("head_").upper()
     numbers = []
-    for index, label in enumerate(head.labels):
+    for index, label in enumerate(names.labels):
         taken.append(_unique(f"HAR_LABEL_{upper}_{identifier(label).upper()}", taken, index))
         numbers.append(f"#define {taken[-1]} {index}")
     members = [Member(m.kind, m.name, m.shape, notes[m.name]).text for m in names.members]
@@ -138,32 +145,37 @@ def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
         kind=head.kind,
         title=comment(repr(head.name)),
         table=names.table,
-        count=len(head.labels),
-        labels="\n".join([f"#define HAR_{upper}_LABELS {len(head.labels)}", *numbers]),
+        count=len(names.labels),
+        labels="\n".join([f"#define HAR_{upper}_LABELS {len(names.labels)}", *numbers]),
         type=f"har_{names.member}",
         members="\n".join(members),
     )
 
 
-def label_tables(heads: Sequence[Head], names: Sequence[HeadNames]) -> str:
+def label_tables(names: Sequence[HeadNames]) -> str:
     """Return the definitions of the label texts for ``har.c``."""
-    return "\n".join(
-        definition(f"const char *const {c.table}[{len(head.labels)}]", map(string, head.labels))
-        for head, c in zip(heads, names, strict=True)
-    )
+    return "\n".join(definition(f"const char *const {c.table}[{len(c.labels)}]", map(string, c.labels)) for c in names)
 
 
-def decision_parts(heads: Sequence[Head], names: Sequence[HeadNames], spec: DecisionSpec) -> list[Part]:
+def decision_parts(
+    heads: Sequence[Head], names: Sequence[HeadNames], spec: DecisionSpec, enrolment: bool = False
+) -> list[Part]:
     """Return the statements from logits to answers, a part a head.
+
+    Args:
+        heads: of the manifest.
+        names: theirs in C.
+        spec: of the first head's smoothing.
+        enrolment: the first head's probabilities come from ``har_belong`` of :mod:`targets.c.prototypes`.
 
     Raises:
         UnsupportedOpError: the smoothing, or its strength, has no form in C.
     """
-    parts = [_first(heads[0], names[0], spec)]
+    parts = [_first(heads[0], names[0], spec, enrolment)]
     for head, c_names in zip(heads[1:], names[1:], strict=True):
         words, zero = {"head": c_names.member, "count": len(head.labels)}, head.quant.zero_point
         if head.kind == "multiclass":
-            table = f"har_powers_{c_names.member}"
+            table = power_table_name(c_names)
             parts.append(Part(code(CHOICE, powers=table, **words), tables={table: power_table(head.quant)}))
         else:
             table = f"har_sigmoids_{c_names.member}"
@@ -174,7 +186,12 @@ def decision_parts(heads: Sequence[Head], names: Sequence[HeadNames], spec: Deci
     return parts
 
 
-def _first(head: Head, names: HeadNames, spec: DecisionSpec) -> Part:
+def power_table_name(names: HeadNames) -> str:
+    """Return the C name of the table that a head's softmax looks powers up in."""
+    return f"har_powers_{names.member}"
+
+
+def _first(head: Head, names: HeadNames, spec: DecisionSpec, enrolment: bool) -> Part:
     if head.kind != "multiclass":
         raise UnsupportedOpError(
             f"target 'c': the first head {head.name!r} is {head.kind}; events need one that chooses one of its labels"
@@ -184,18 +201,19 @@ def _first(head: Head, names: HeadNames, spec: DecisionSpec) -> Part:
             f"target 'c' cannot write the smoothing {spec.smoothing!r} of strength {spec.strength}; it writes "
             f"{', '.join(SMOOTHINGS)}, majority of at most {MOST_VOTES} votes"
         )
-    table = f"har_powers_{names.member}"
+    table = power_table_name(names)
     tables = {table: power_table(head.quant)}
     members: tuple[Member, ...] = ()
     if spec.smoothing == "ema":
         tables["har_smoothing"] = np.array([spec.strength, 1.0 - spec.strength], np.float32)
     if spec.smoothing == "majority":
         members = (Member("int16_t", "votes", (int(spec.strength),), "newest first"),)
+    softmax = f"har_probabilities(decision->{names.member}.logits, {len(head.labels)}, {table}"
     body = code(
         SMOOTHINGS[spec.smoothing],
         head=names.member,
-        count=len(head.labels),
-        powers=table,
+        count=len(names.labels),
+        softmax="har_belong(ctx" if enrolment else softmax,
         votes=int(spec.strength),
     )
     return Part(body, members, tables)
@@ -206,12 +224,12 @@ def _unique(name: str, taken: Sequence[str], index: int) -> str:
     return f"{name}_{index}" if name in taken else name
 
 
-def decision_members(names: Sequence[HeadNames]) -> tuple[Member, ...]:
-    """Return the members of ``har_decision``."""
-    return (Member("uint64_t", "start"), Member("uint32_t", "t_ms"), *(each.layout for each in names))
+def decision_members(names: Sequence[HeadNames], more: Sequence[Member] = ()) -> tuple[Member, ...]:
+    """Return the members of ``har_decision``: what there is besides heads comes last."""
+    return (Member("uint64_t", "start"), Member("uint32_t", "t_ms"), *(each.layout for each in names), *more)
 
 
-def decision_member(names: Sequence[HeadNames]) -> Member:
+def decision_member(names: Sequence[HeadNames], more: Sequence[Member] = ()) -> Member:
     """Return the ``har_decision`` inside of ``har_context``."""
-    layout = np.dtype([member.layout for member in decision_members(names)], align=True)
+    layout = np.dtype([member.layout for member in decision_members(names, more)], align=True)
     return Member("har_decision", "decision", dtype=layout)

@@ -10,8 +10,9 @@ from importlib import resources
 import numpy as np
 
 from edgehar.bundle import Manifest
-from edgehar.errors import ExportError, UnsupportedOpError
+from edgehar.errors import ExportError
 from edgehar.files import sha256_bytes
+from edgehar.references import References
 from edgehar.signal.grid import grid_of
 from firmware_export.graph import Graph
 from firmware_export.targets.c.decision import (
@@ -28,6 +29,8 @@ from firmware_export.targets.c.front_end import front_end_part
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.network import Optimize, runtime, write_network
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
+from firmware_export.targets.c.prototypes import HEADER as PROTOTYPES_HEADER
+from firmware_export.targets.c.prototypes import enrolled_labels, enrolment_parts
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
 TEMPLATES = ("har.h", "har.c", "har_resample.h", "example_main.c", "CMakeLists.txt", "README.md")
@@ -103,33 +106,39 @@ class Firmware:
 
 
 def write_firmware(
-    manifest: Manifest, graph: Graph, origin: str = "edgehar", optimize: Optimize = Optimize.SPEED
+    manifest: Manifest,
+    graph: Graph,
+    origin: str = "edgehar",
+    optimize: Optimize = Optimize.SPEED,
+    references: References | None = None,
 ) -> Firmware:
     """Return the C99 sources of a bundle's pipeline.
 
     Args:
-        manifest: front end, inputs, window, heads, decision stage.
+        manifest: front end, inputs, window, heads, embedding, enrolled labels, decision stage.
         graph: the quantized network; its inputs and outputs are in the manifest's order.
         origin: what it was made from and how, for the first comment of each file.
         optimize: what the network's kernels are chosen for.
+        references: what enrolled labels are compared with; without them nothing can be enrolled.
 
     Raises:
         UnsupportedOpError: an op, front-end step, kind of input or head has no form in C; names it.
-        ExportError: graph and manifest do not fit together.
+        ExportError: graph, manifest and references do not fit together.
     """
     _check(manifest, graph)
     network = write_network(graph, "har_model", origin, optimize)
-    names = head_names(manifest.heads)
+    names = head_names(manifest.heads, enrolled_labels(manifest, references))
+    enrolment = enrolment_parts(manifest, references, names[0])
     front_end = front_end_part(manifest.front_end)
     windows = _windows_part(manifest)
-    decisions = decision_parts(manifest.heads, names, manifest.decision)
+    decisions = decision_parts(manifest.heads, names, manifest.decision, enrolment.wanted)
     features = _features_parts(manifest)
-    parts = [front_end, windows, *features, *decisions]
+    parts = [front_end, windows, *features, *decisions, enrolment.part]
     input_bytes = _starts(manifest)[-1]
     members = (
         Member("har_model_arena", "arena", dtype=np.dtype((np.int64, network.arena_bytes // 8))),
         Member("int8_t", "inputs", (-(-input_bytes // 8) * 8,), "what the network is given, one input after another"),
-        decision_member(names),
+        decision_member(names, enrolment.answer),
         *STATE,
         Member("float", "good", (len(manifest.channels),), "last good value of each channel"),
         *(member for part in parts for member in part.members),
@@ -157,14 +166,20 @@ def write_firmware(
         "first_labels": names[0].table,
         "sources": " ".join(sorted({"har.c", *(name for name in network.files if name.endswith(".c"))})),
         "heads": head_types(manifest.heads, names),
-        "members": "\n".join(member.text for member in decision_members(names)[2:]),
+        "members": "\n".join(member.text for member in decision_members(names, enrolment.answer)[2:]),
         "context": "\n".join(member.text for member in members),
-        "tables": f"{label_tables(manifest.heads, names)}\n{tables_text(parts)}",
+        "tables": f"{label_tables(names)}\n{tables_text(parts)}",
         "magic": f"0x{sha256_bytes(network.files['har_model.c'])[:8]}",
         "front_end": front_end.body,
         "windows": windows.body,
         "features": "\n\n".join(part.body for part in features),
         "feature_headers": f'#include "{HEADER}"' if features else "",
+        "prototype_headers": f'#include "{PROTOTYPES_HEADER}"' if enrolment.wanted else "",
+        "embedding": enrolment.structs,
+        "enrolment_error": enrolment.error,
+        "enrolment_declarations": enrolment.declarations,
+        "enrolment_stage": enrolment.stage,
+        "enrolment_functions": enrolment.functions,
         "infer": _infer(manifest, names),
         "decide": "\n".join(part.body for part in decisions),
         "debounce": f"{minimum} equal decisions in a row" if minimum > 1 else "a single decision for it",
@@ -173,7 +188,8 @@ def write_firmware(
         **asdict(grid_of(manifest.rate_hz)),
     }
     files = {name: _template(name, words) for name in TEMPLATES} | {
-        name: runtime(name) for name in (*HEADERS, *([HEADER] if features else []))
+        name: runtime(name)
+        for name in (*HEADERS, *([HEADER] if features else []), *([PROTOTYPES_HEADER] if enrolment.wanted else []))
     }
     return Firmware(
         files={**files, **network.files},
@@ -184,12 +200,8 @@ def write_firmware(
 
 
 def _check(manifest: Manifest, graph: Graph) -> None:
-    if manifest.embedding is not None:
-        raise UnsupportedOpError(
-            f"target 'c' cannot write the output {manifest.embedding.name!r}, an embedding; it writes heads alone"
-        )
     found = [graph.values[name].shape for name in (*graph.inputs, *graph.outputs)]
-    expected = [*manifest.input_shapes, *((1, len(head.labels)) for head in manifest.heads)]
+    expected = [*manifest.input_shapes, *((1, output.width) for output in manifest.outputs)]
     if found != expected:
         raise ExportError(f"target 'c': the network's inputs and outputs are {found}, the manifest says {expected}")
 
@@ -238,6 +250,7 @@ def _infer(manifest: Manifest, names: Sequence[HeadNames]) -> str:
     starts = _starts(manifest)[:-1]
     arguments = ["&ctx->arena", *(f"ctx->inputs + {start}" if start else "ctx->inputs" for start in starts)]
     arguments += [f"ctx->decision.{each.member}.logits" for each in names]
+    arguments += ["ctx->decision.embedding"] if manifest.embedding is not None else []
     return "\n".join([*calls, f"har_model_run({', '.join(arguments)});"])
 
 

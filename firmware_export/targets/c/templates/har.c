@@ -5,6 +5,7 @@
 
 #include "har_decision.h"
 @feature_headers@
+@prototype_headers@
 #include "har_signal.h"
 
 /* A stage stays a function of its own: a profiler tells stages apart, and the network's stack does not add to theirs. */
@@ -58,6 +59,8 @@ HAR_STAGE static void har_infer(har_context *ctx)
 {
     @infer@
 }
+
+@enrolment_stage@
 
 /* From logits to answers: @smoothing@. */
 HAR_STAGE static void har_decide(har_context *ctx)
@@ -146,6 +149,8 @@ har_status har_push(har_context *ctx, const float sample[HAR_CHANNELS], uint32_t
     }
     return HAR_OK;
 }
+
+@enrolment_functions@
 
 const har_decision *har_decided(const har_context *ctx)
 {

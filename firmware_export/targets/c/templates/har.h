@@ -25,10 +25,13 @@ extern "C" {
 
 @heads@
 
+@embedding@
+
 typedef enum har_status {
     HAR_OK = 0,
     HAR_ERROR_ARGUMENT = 1, /* a pointer is NULL */
     HAR_ERROR_NOT_INITIALISED = 2, /* har_init() has not been called with this context */
+    @enrolment_error@
     HAR_ERROR_ARITHMETIC = 3 /* compiled with fused or relaxed floating point: add -ffp-contract=off */
 } har_status;
 
@@ -81,6 +84,8 @@ int16_t har_activity(const har_context *ctx);
 
 /* Samples in which a value had to be replaced. */
 uint64_t har_invalid_samples(const har_context *ctx);
+
+@enrolment_declarations@
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,229 @@
+/* Pairs of int16 at once: what the DSP extension of Cortex-M4, M7 and M33 does in one instruction, with a portable twin
+ * of the same results.
+ *
+ * Sums of products are doubled (the weights are), so that the high half of the product with a multiplier is TFLite's
+ * SaturatingRoundingDoublingHighMul; the generator has proved that a doubled sum stays inside of int32.
+ */
+#ifndef HAR_DSP_H
+#define HAR_DSP_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__) && !defined(HAR_PORTABLE)
+#define HAR_DSP 1
+#define HAR_NAKED __attribute__((naked, noinline))
+#define HAR_UNUSED __attribute__((unused))
+#else
+#define HAR_DSP 0
+#endif
+
+#ifdef __GNUC__
+#define HAR_INLINE static inline __attribute__((always_inline, unused))
+#define HAR_COPY __builtin_memcpy /* one load or store, also where there is no C library */
+#else
+#define HAR_INLINE static inline
+#define HAR_COPY memcpy
+#endif
+
+/* Two int16, or four int8, that lie beside each other; at any address. */
+HAR_INLINE uint32_t har_word(const void *p)
+{
+    uint32_t word;
+    HAR_COPY(&word, p, sizeof word);
+    return word;
+}
+
+HAR_INLINE void har_put_word(void *p, uint32_t word)
+{
+    HAR_COPY(p, &word, sizeof word);
+}
+
+HAR_INLINE uint32_t har_pair(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xFFFFU) | (uint32_t)high << 16;
+}
+
+/* sum + the products of the low and of the high int16 of two words. */
+HAR_INLINE int32_t har_smlad(uint32_t a, uint32_t b, int32_t sum)
+{
+#if HAR_DSP
+    __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
+    return sum;
+#else
+    return sum + (int16_t)a * (int16_t)b + (int16_t)(a >> 16) * (int16_t)(b >> 16);
+#endif
+}
+
+/* Bytes 0 and 2 of a word as two int16. */
+HAR_INLINE uint32_t har_even_bytes(uint32_t a)
+{
+#if HAR_DSP
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(a));
+    return pair;
+#else
+    return har_pair((int8_t)a, (int8_t)(a >> 16));
+#endif
+}
+
+/* Bytes 1 and 3 of a word as two int16. */
+HAR_INLINE uint32_t har_odd_bytes(uint32_t a)
+{
+#if HAR_DSP
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(a));
+    return pair;
+#else
+    return har_even_bytes(a >> 8);
+#endif
+}
+
+/* Bytes 0 and 2 of a word added to two int16 sums. */
+HAR_INLINE uint32_t har_add_even_bytes(uint32_t sums, uint32_t a)
+{
+#if HAR_DSP
+    __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(a));
+    return sums;
+#else
+    return har_pair((int16_t)sums + (int8_t)a, (int16_t)(sums >> 16) + (int8_t)(a >> 16));
+#endif
+}
+
+/* Bytes 1 and 3 of a word added to two int16 sums. */
+HAR_INLINE uint32_t har_add_odd_bytes(uint32_t sums, uint32_t a)
+{
+#if HAR_DSP
+    __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(a));
+    return sums;
+#else
+    return har_add_even_bytes(sums, a >> 8);
+#endif
+}
+
+/* The larger int8 of each of four lanes. */
+HAR_INLINE uint32_t har_max_bytes(uint32_t a, uint32_t b)
+{
+#if HAR_DSP
+    uint32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b) : "cc");
+    return larger;
+#else
+    uint32_t larger = 0;
+    for (int lane = 0; lane < 32; lane += 8) {
+        const int8_t left = (int8_t)(a >> lane), right = (int8_t)(b >> lane);
+        larger |= (uint32_t)(uint8_t)(left > right ? left : right) << lane;
+    }
+    return larger;
+#endif
+}
+
+/* A doubled sum as int8: times multiplier / 2^32 to nearest, then / 2^exponent (1..20), halves away from zero.
+ * offset is zero_point * 2^exponent + 2^(exponent - 1).
+ */
+HAR_INLINE int8_t har_requantize(int32_t doubled, int32_t multiplier, int32_t offset, int32_t exponent, int32_t low,
+                                 int32_t high)
+{
+    int32_t a;
+#if HAR_DSP
+    __asm__("smmulr %0, %1, %2" : "=r"(a) : "r"(doubled), "r"(multiplier));
+#else
+    a = (int32_t)(((int64_t)doubled * multiplier + INT64_C(0x80000000)) >> 32);
+#endif
+    a += a >> 31;
+    a = (a + offset) >> exponent;
+    return (int8_t)(a < low ? low : a > high ? high : a);
+}
+
+/* count int8 as int16. */
+HAR_INLINE void har_widen(const int8_t *x, int16_t *wide, int count)
+{
+    int i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const uint32_t bytes = har_word(x + i);
+        const uint32_t even = har_even_bytes(bytes), odd = har_odd_bytes(bytes);
+        har_put_word(wide + i, (even & 0xFFFFU) | odd << 16);
+        har_put_word(wide + i + 2, even >> 16 | (odd & 0xFFFF0000U));
+    }
+    for (; i < count; i++) {
+        wide[i] = x[i];
+    }
+}
+
+/* rows of channels int8 from row first on as int16, each followed by gap numbers that no weight counts; rows outside of
+ * 0..steps-1 are padding, all zero_point.
+ */
+HAR_INLINE void har_widen_rows(const int8_t *x, int16_t *wide, int first, int rows, int steps, int channels, int gap,
+                               int16_t zero_point)
+{
+    for (int r = first; r < first + rows; r++) {
+        if (r >= 0 && r < steps) {
+            har_widen(x + channels * r, wide, channels);
+        } else {
+            for (int c = 0; c < channels; c++) {
+                wide[c] = zero_point;
+            }
+        }
+        for (int c = 0; c < gap; c++) {
+            wide[channels + c] = 0;
+        }
+        wide += channels + gap;
+    }
+}
+
+/* One channel of count steps as int16, beside each other. */
+HAR_INLINE void har_gather(const int8_t *x, int channels, int16_t *wide, int count)
+{
+    int t = 0;
+    for (; t + 4 <= count; t += 4) {
+        har_put_word(wide + t, har_pair(x[0], x[channels]));
+        har_put_word(wide + t + 2, har_pair(x[2 * channels], x[3 * channels]));
+        x += 4 * channels;
+    }
+    for (; t < count; t++) {
+        wide[t] = *x;
+        x += channels;
+    }
+}
+
+/* The larger of two series of count int8. */
+HAR_INLINE void har_larger(int8_t *y, const int8_t *a, const int8_t *b, int count)
+{
+    int i = 0;
+    for (; i + 4 <= count; i += 4) {
+        har_put_word(y + i, har_max_bytes(har_word(a + i), har_word(b + i)));
+    }
+    for (; i < count; i++) {
+        y[i] = a[i] > b[i] ? a[i] : b[i];
+    }
+}
+
+/* Two output channels at 3 * groups positions, the portable form of the assembly that the generator writes.
+ *
+ * stream: both biases, then for every four products two words of either channel's weights, then either channel's
+ * multiplier, offset and exponent. x: the first position's products; positions are stride int16 apart. y: the first
+ * channel's first output; positions are outputs apart.
+ */
+HAR_INLINE void har_two_channels(const int32_t *stream, const int16_t *x, int8_t *y, int groups, int fours, int stride,
+                                 int outputs, int32_t low, int32_t high)
+{
+    const int32_t *last = stream + 2 + 4 * fours;
+    for (int position = 0; position < 3 * groups; position++) {
+        const int32_t *w = stream + 2;
+        const int16_t *v = x;
+        int32_t a = stream[0], b = stream[1];
+        for (int i = 0; i < fours; i++) {
+            const uint32_t first = har_word(v), second = har_word(v + 2);
+            a = har_smlad((uint32_t)w[1], second, har_smlad((uint32_t)w[0], first, a));
+            b = har_smlad((uint32_t)w[3], second, har_smlad((uint32_t)w[2], first, b));
+            w += 4;
+            v += 4;
+        }
+        y[0] = har_requantize(a, last[0], last[1], last[2], low, high);
+        y[1] = har_requantize(b, last[3], last[4], last[5], low, high);
+        x += stride;
+        y += outputs;
+    }
+}
+
+#endif
