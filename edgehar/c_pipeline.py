@@ -255,6 +255,13 @@ def decision_type(heads: Sequence[Head], embedding: int = 0, labels: int = 0) ->
     return np.dtype(members, align=True)
 
 
+def raw_outputs(decisions: NDArray[Any]) -> list[NDArray[np.int8]]:
+    """Return the network's outputs in decisions ``[N]``: the logits ``[N, K]`` of each head, then the embedding."""
+    names = decisions.dtype.names or ()
+    heads = [decisions[name]["logits"] for name in names if name.startswith("head_")]
+    return [*heads, *([decisions["embedding"]] if "embedding" in names else [])]
+
+
 def prototype_type(embedding: int) -> np.dtype[Any]:
     """Return the layout of ``har_prototype`` for an embedding of this width."""
     members: list[Any] = [("threshold", np.int32), ("label", np.int16), ("vector", np.int8, (embedding,))]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgehar.bundle import Manifest
 from edgehar.c_compiler import find_compiler
-from edgehar.c_pipeline import CPipeline
+from edgehar.c_pipeline import CPipeline, raw_outputs
 from edgehar.errors import VerificationError
 from firmware_export.verify import Bound, EngineReport, Outputs, compare
 
@@ -58,10 +58,8 @@ def verify_firmware(
             f"engine {ENGINE!r}: {int(different.sum())} of {len(found)} windows differ from the front end's, the first "
             f"is window {int(different.argmax())}; {compiler.command[0]} {compiler.version} may not round as IEEE 754"
         )
-    decisions = [part.decisions for part in parts]
-    outputs = [np.concatenate([d[f"head_{i}"]["logits"] for d in decisions]) for i in range(len(manifest.heads))]
+    outputs = raw_outputs(np.concatenate([part.decisions for part in parts]))
     kinds = [(head.kind, head.quant.zero_point) for head in manifest.heads]
     if manifest.embedding is not None:
-        outputs.append(np.concatenate([d["embedding"] for d in decisions]))
         kinds.append(("embedding", manifest.embedding.quant.zero_point))
     return compare(ENGINE, BOUND, expected, tuple(outputs), kinds)

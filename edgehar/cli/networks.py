@@ -188,6 +188,7 @@ def cost_on(network: Network, board: Board, compiler: str, optimise: Sequence[st
     from device_sim.emulator import profile_network
     from device_sim.emulator.firmware import EmulatedFirmware
     from device_sim.emulator.summary import pipeline_summary, profile_summary
+    from edgehar.c_pipeline import raw_outputs
 
     core = board.processor
     profile = profile_network(network.sources, network.windows, core, compiler, optimise)
@@ -203,6 +204,6 @@ def cost_on(network: Network, board: Board, compiler: str, optimise: Sequence[st
         return {**summary, "pipeline": None}
     firmware = EmulatedFirmware(network.pipeline.files, network.pipeline.heads, core, compiler, optimise)
     decisions = firmware.replay(network.pipeline.samples).decisions
-    logits = [decisions[f"head_{index}"]["logits"] for index in range(len(network.pipeline.heads))]
-    whole = pipeline_summary(firmware.profile(), board, bit_exact=network.is_exact(logits), hop_s=network.hop_s)
+    exact = network.is_exact(raw_outputs(decisions))
+    whole = pipeline_summary(firmware.profile(), board, bit_exact=exact, hop_s=network.hop_s)
     return {**summary, "pipeline": whole}
