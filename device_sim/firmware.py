@@ -37,7 +37,7 @@ class Twins:
 
     def __init__(self, bundle: Bundle, engine: Engine, pipeline: CPipeline) -> None:
         self._manifest = bundle.manifest
-        self._watched = _Watched(engine)
+        self._watched = _Watched(engine, pipeline)
         self._device = Device(bundle, self._watched)
         self.context = pipeline.context(bundle.manifest.heads)
         self._open: Event | None = None  # announced by the firmware and not ended; its end is not known yet
@@ -126,16 +126,16 @@ def firmware_beside_device(bundle: Bundle, recordings: Sequence[Recording]) -> T
 
 
 class _Watched:
-    """An engine that keeps what it is given."""
+    """An engine that keeps what the firmware holds of what it is given."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, pipeline: CPipeline) -> None:
+        self._engine, self._pipeline = engine, pipeline
         self.name, self.version = engine.name, engine.version
         self.reset, self.memory_bytes = engine.reset, engine.memory_bytes
         self.windows: list[NDArray[np.int8]] = []
 
     def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
-        self.windows.append(np.concatenate([array.ravel() for array in inputs]))
+        self.windows.append(self._pipeline.held([array[None] for array in inputs])[0])
         return self._engine.infer(*inputs)
 
 

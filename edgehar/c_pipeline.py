@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -41,6 +41,39 @@ class TensorOfC:
     zero_point: int
 
 
+@dataclass(frozen=True)
+class Streaming:
+    """How a network in C is fed that computes only the columns which a hop brings, and keeps the others.
+
+    Attributes:
+        window, hop: in samples.
+        rows: the newest samples of each input, which it is given every hop.
+    """
+
+    window: int
+    hop: int
+    rows: int
+
+    def pieces(self, window: NDArray[np.int8]) -> Iterator[NDArray[np.int8]]:
+        """Yield what the network is given, ``[rows, C]`` a hop, until it has seen a window ``[T, C]``; zeros before."""
+        padded = np.pad(window, ((self.rows, 0), (0, 0)))
+        for end in range((self.window - 1) % self.hop + 1, self.window + 1, self.hop):
+            yield padded[end : end + self.rows]
+
+    def whole(self, tensor: TensorOfC) -> TensorOfC:
+        """Return an input as the network's author knows it, with all samples of a window."""
+        return replace(tensor, shape=(1, self.window, *tensor.shape[2:]))
+
+
+def streaming_of(text: str) -> Streaming | None:
+    """Return what ``HAR_MODEL_STREAMING`` says in JSON; None for an empty text: the network is given whole windows.
+
+    Raises:
+        ValueError, TypeError: it says something else.
+    """
+    return Streaming(*json.loads(text)) if text else None
+
+
 @dataclass(frozen=True, eq=False)
 class Replayed:
     """What the pipeline said to a stretch of samples, an entry a decision.
@@ -49,7 +82,8 @@ class Replayed:
         decisions: structured as ``har_decision``: ``start``, ``t_ms``, then ``head_0``, ``head_1``, ... each with
             ``probability``, ``logits`` and ``label`` or ``answers``, then ``embedding`` if the network has one.
         events: structured as ``har_event``; ``kind`` is ``EVENT_ACTIVITY`` where an activity was announced.
-        windows: ``[N, bytes]`` int8, the windows of all inputs one after another; None where not asked for.
+        windows: ``[N, bytes]`` int8, what the pipeline holds of the windows of all inputs, one after another
+            (:meth:`CPipeline.held`); None where not asked for.
     """
 
     decisions: NDArray[Any]
@@ -66,7 +100,8 @@ class CPipeline:
         flags: of compiler and linker.
 
     Attributes:
-        inputs, outputs: of the network.
+        inputs, outputs: of the network, for whole windows.
+        streaming: how the network is fed; None where it is given whole windows.
         sizes: in bytes, keys ``SIZES``; ``labels`` are those that the first head may answer, 0 for its own alone.
 
     Raises:
@@ -84,11 +119,12 @@ class CPipeline:
         except OSError as error:
             raise EngineError(f"{path}: cannot be loaded ({error}); set CC to a compiler for this computer") from None
         self._library.har_replay.restype = ctypes.c_int64
-        text = ctypes.c_char.in_dll(self._library, "har_replay_facts")
-        facts = json.loads(ctypes.string_at(ctypes.addressof(text)))
-        self.inputs, self.outputs = (
-            tuple(TensorOfC(tuple(shape), scale, zero) for shape, scale, zero in tensors) for tensors in facts
+        given, self.outputs = (
+            tuple(TensorOfC(tuple(shape), scale, zero) for shape, scale, zero in tensors)
+            for tensors in json.loads(self._text("har_replay_facts"))
         )
+        self.streaming = streaming_of(self._text("har_replay_streaming"))
+        self.inputs = given if self.streaming is None else tuple(map(self.streaming.whole, given))
         words = (ctypes.c_uint32 * len(SIZES)).in_dll(self._library, "har_replay_bytes")
         self.sizes = dict(zip(SIZES, words, strict=True))
         self._arena = aligned(self.sizes["arena"])
@@ -103,14 +139,23 @@ class CPipeline:
         expected = [(tensor.shape[1:], np.dtype(np.int8)) for tensor in self.inputs]
         if found != expected:
             raise EngineError(f"the network in C takes {expected}, it was given {found}")
-        arrays = [np.ascontiguousarray(array) for array in inputs]
         outputs = tuple(np.empty(tensor.shape[1:], np.int8) for tensor in self.outputs)
-        self._library.har_model_run(pointer(self._arena), *map(pointer, arrays), *map(pointer, outputs))
+        for given in pieces_of(self.streaming, inputs):
+            arrays = [np.ascontiguousarray(array) for array in given]
+            self._library.har_model_run(pointer(self._arena), *map(pointer, arrays), *map(pointer, outputs))
         return outputs
 
     def context(self, heads: Sequence[Head]) -> CContext:
         """Return a fresh pipeline. Raises as :class:`CContext`."""
         return CContext(self._library, heads, self.sizes)
+
+    def held(self, windows: Sequence[NDArray[np.int8]]) -> NDArray[np.int8]:
+        """Return of windows ``[N, ...]`` of each input what the pipeline holds at a decision, ``[N, bytes]``."""
+        rows = 0 if self.streaming is None else self.streaming.rows  # -0: all
+        return np.concatenate([each[:, -rows:].reshape(len(each), -1) for each in windows], axis=1)
+
+    def _text(self, symbol: str) -> str:
+        return ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(self._library, symbol))).decode()
 
 
 class CContext:
@@ -218,6 +263,13 @@ class CContext:
         status = self._library.har_add_prototype(pointer(self.memory), pointer(prototype))
         if status != 0:
             raise EngineError(f"the firmware refuses a prototype: status {status} of har.h")
+
+
+def pieces_of(
+    streaming: Streaming | None, window: Sequence[NDArray[np.int8]]
+) -> Iterator[tuple[NDArray[np.int8], ...]]:
+    """Yield what a network is given of each input's window, run by run; the last run's outputs are the window's."""
+    return iter([tuple(window)]) if streaming is None else zip(*map(streaming.pieces, window), strict=True)
 
 
 def firmware_files(bundle: Bundle) -> dict[str, bytes]:

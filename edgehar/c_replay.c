@@ -8,8 +8,12 @@
 #define HAR_EMBEDDING 0
 #define HAR_LABELS 0
 #endif
+#ifndef HAR_MODEL_STREAMING
+#define HAR_MODEL_STREAMING "" /* the network is given whole windows */
+#endif
 
 const char har_replay_facts[] = HAR_MODEL_FACTS;
+const char har_replay_streaming[] = HAR_MODEL_STREAMING;
 const uint32_t har_replay_bytes[] = {sizeof(har_context), sizeof(har_decision), sizeof(har_event), HAR_CONTEXT_BYTES,
                                      HAR_MODEL_ARENA_BYTES, HAR_INPUT_BYTES, HAR_CONSTANT_BYTES,
                                      HAR_EMBEDDING, HAR_LABELS};

@@ -46,13 +46,14 @@ def verify_firmware(
     compiler = find_compiler()
     if compiler is None:
         return EngineReport(ENGINE, 0, 0, 0.0, 0.0, 0)
-    context = CPipeline(files, compiler).context(manifest.heads)
+    pipeline = CPipeline(files, compiler)
+    context = pipeline.context(manifest.heads)
     parts = []
     for samples in recordings:
         context.reset()
         parts.append(context.replay(samples, windows=True))
     found = np.concatenate([part.windows for part in parts if part.windows is not None])
-    different = (found != np.concatenate([each.reshape(len(each), -1) for each in windows], axis=1)).any(axis=1)
+    different = (found != pipeline.held(windows)).any(axis=1)
     if different.any():
         raise VerificationError(
             f"engine {ENGINE!r}: {int(different.sum())} of {len(found)} windows differ from the front end's, the first "

@@ -27,10 +27,11 @@ from firmware_export.targets.c.decision import (
 from firmware_export.targets.c.features import HEADER, features_part
 from firmware_export.targets.c.front_end import front_end_part
 from firmware_export.targets.c.layer import code
-from firmware_export.targets.c.network import Optimize, runtime, write_network
+from firmware_export.targets.c.network import Network, Optimize, runtime, write_network
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
 from firmware_export.targets.c.prototypes import HEADER as PROTOTYPES_HEADER
 from firmware_export.targets.c.prototypes import enrolled_labels, enrolment_parts
+from firmware_export.targets.c.streaming import Stream, stream
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
 TEMPLATES = ("har.h", "har.c", "har_resample.h", "example_main.c", "CMakeLists.txt", "README.md")
@@ -61,9 +62,9 @@ for (int i = 0; i < @count@; i++) {
 }
 """
 SLIDE = """
-if (ctx->rows == HAR_WINDOW) { /* the windows of the last decision: keep what the next ones share with them */
+if (ctx->rows == @rows@) { /* the windows of the last decision: keep what the next ones share with them */
     @moves@
-    ctx->rows = HAR_WINDOW - HAR_HOP;
+    ctx->rows = @rows@ - HAR_HOP;
 }
 """
 KEEP = """
@@ -75,15 +76,26 @@ MOVE_COLUMNS = """
 memmove(ctx->columns_@index@, ctx->columns_@index@ + @count@ * HAR_HOP,
         @count@ * (HAR_WINDOW - HAR_HOP) * sizeof *ctx->columns_@index@);
 """
-MOVE = "memmove(ctx->inputs@base@, ctx->inputs@base@ + @count@ * HAR_HOP, @count@ * (HAR_WINDOW - HAR_HOP));"
+MOVE = "memmove(ctx->inputs@base@, ctx->inputs@base@ + @count@ * HAR_HOP, @count@ * (@rows@ - HAR_HOP));"
 SKIP = """
-if (ctx->rows == HAR_WINDOW) {
+if (ctx->rows == @rows@) {
     ctx->rows = 0;
     ctx->skip = HAR_HOP - HAR_WINDOW;
 }
 if (ctx->skip > 0) {
     ctx->skip--;
     return 0;
+}
+"""
+# Of a network that keeps columns: the first window, too, is completed by hops.
+ROWS = """
+#define HAR_ROWS @rows@ /* newest samples, which are kept; of those before, the network keeps what it computed */
+"""
+BEGIN = "ctx->rows = HAR_ROWS - 1 - (HAR_WINDOW - 1) % HAR_HOP;"
+FILL = """
+if (ctx->decided && ctx->samples < HAR_WINDOW) { /* a hop of the first window */
+    har_infer(ctx);
+    ctx->decided = 0;
 }
 """
 
@@ -97,12 +109,14 @@ class Firmware:
         context_bytes: of RAM.
         arena_bytes: of it the network's working memory.
         constant_bytes: weights and tables in flash.
+        stream: what of the network runs every hop; None where all of it does.
     """
 
     files: Mapping[str, bytes]
     context_bytes: int
     arena_bytes: int
     constant_bytes: int
+    stream: Stream | None
 
 
 def write_firmware(
@@ -111,6 +125,8 @@ def write_firmware(
     origin: str = "edgehar",
     optimize: Optimize = Optimize.SPEED,
     references: References | None = None,
+    *,
+    streaming: bool = False,
 ) -> Firmware:
     """Return the C99 sources of a bundle's pipeline.
 
@@ -120,24 +136,28 @@ def write_firmware(
         origin: what it was made from and how, for the first comment of each file.
         optimize: what the network's kernels are chosen for.
         references: what enrolled labels are compared with; without them nothing can be enrolled.
+        streaming: compute only the columns that a hop brings and keep the others; the bits are the same.
 
     Raises:
-        UnsupportedOpError: an op, front-end step, kind of input or head has no form in C; names it.
+        UnsupportedOpError: an op, front-end step, kind of input or head has no form in C, or nothing of the network
+            streams; names it.
+        UsageError: the hop is no multiple of the stride of a network that is to stream.
         ExportError: graph, manifest and references do not fit together.
     """
     _check(manifest, graph)
-    network = write_network(graph, "har_model", origin, optimize)
+    of_hop = stream(graph, manifest.window, manifest.hop) if streaming else None
+    network = write_network(of_hop or graph, "har_model", origin, optimize)
+    held = sum(network.input_bytes)
     names = head_names(manifest.heads, enrolled_labels(manifest, references))
     enrolment = enrolment_parts(manifest, references, names[0])
     front_end = front_end_part(manifest.front_end)
-    windows = _windows_part(manifest)
+    windows = _windows_part(manifest, network)
     decisions = decision_parts(manifest.heads, names, manifest.decision, enrolment.wanted)
-    features = _features_parts(manifest)
+    features = _features_parts(manifest, network)
     parts = [front_end, windows, *features, *decisions, enrolment.part]
-    input_bytes = _starts(manifest)[-1]
     members = (
         Member("har_model_arena", "arena", dtype=np.dtype((np.int64, network.arena_bytes // 8))),
-        Member("int8_t", "inputs", (-(-input_bytes // 8) * 8,), "what the network is given, one input after another"),
+        Member("int8_t", "inputs", (-(-held // 8) * 8,), "what the network is given, one input after another"),
         decision_member(names, enrolment.answer),
         *STATE,
         Member("float", "good", (len(manifest.channels),), "last good value of each channel"),
@@ -158,7 +178,12 @@ def write_firmware(
         "hop": manifest.hop,
         "columns": manifest.front_end.width,
         "column_names": _listed(manifest.front_end.names),
-        "input_bytes": input_bytes,
+        "input_bytes": held,
+        "rows": code(ROWS, rows=of_hop.feeding.rows) if of_hop else "",
+        "last": "HAR_ROWS" if of_hop else "HAR_WINDOW",
+        "begin": BEGIN if of_hop else "",
+        "fill": code(FILL) if of_hop else "",
+        "arena_use": "columns that are kept from hop to hop" if of_hop else "working memory of the network, free between windows",
         "context_bytes": struct_bytes(members),
         "arena_bytes": network.arena_bytes,
         "constant_bytes": network.weight_bytes + tables_bytes(parts),
@@ -180,7 +205,7 @@ def write_firmware(
         "enrolment_declarations": enrolment.declarations,
         "enrolment_stage": enrolment.stage,
         "enrolment_functions": enrolment.functions,
-        "infer": _infer(manifest, names),
+        "infer": _infer(manifest, network, names),
         "decide": "\n".join(part.body for part in decisions),
         "debounce": f"{minimum} equal decisions in a row" if minimum > 1 else "a single decision for it",
         "min_decisions": minimum,
@@ -196,6 +221,7 @@ def write_firmware(
         context_bytes=struct_bytes(members),
         arena_bytes=network.arena_bytes,
         constant_bytes=network.weight_bytes + tables_bytes(parts),
+        stream=of_hop,
     )
 
 
@@ -206,17 +232,18 @@ def _check(manifest: Manifest, graph: Graph) -> None:
         raise ExportError(f"target 'c': the network's inputs and outputs are {found}, the manifest says {expected}")
 
 
-def _starts(manifest: Manifest) -> list[int]:
-    """Where in ``ctx->inputs`` each input's tensor begins, and after the last one where they end."""
-    sizes = [int(np.prod(shape)) for shape in manifest.input_shapes]
-    return [sum(sizes[:index]) for index in range(len(sizes) + 1)]
+def _starts(network: Network) -> list[int]:
+    """Where in ``ctx->inputs`` each input's tensor begins."""
+    return [sum(network.input_bytes[:index]) for index in range(len(network.input_bytes))]
 
 
-def _windows_part(manifest: Manifest) -> Part:
+def _windows_part(manifest: Manifest, network: Network) -> Part:
     """The statements that take ``column`` into the window of each input: as int8, or as it is where features follow."""
     tables = {}
     rows, moves = [], []
-    for index, (each, start) in enumerate(zip(manifest.inputs, _starts(manifest), strict=False)):
+    kept = manifest.window if network.streaming is None else network.streaming.rows
+    last = "HAR_WINDOW" if network.streaming is None else "HAR_ROWS"
+    for index, (each, start) in enumerate(zip(manifest.inputs, _starts(network), strict=True)):
         count = len(each.columns)
         at = "i"
         if each.columns != tuple(range(count)):
@@ -229,25 +256,26 @@ def _windows_part(manifest: Manifest) -> Part:
         inverse = float32(float(np.float32(1) / np.float32(each.quant.scale)))
         base = f"{start} + " if start else ""
         rows.append(code(ROW, count=count, at=at, inverse_scale=inverse, zero=each.quant.zero_point, base=base))
-        moves.append(code(MOVE, count=count, base=f" + {start}" if start else ""))
+        if kept > manifest.hop:
+            moves.append(code(MOVE, count=count, base=f" + {start}" if start else "", rows=last))
     slides = manifest.hop < manifest.window
-    before = code(SLIDE, moves="\n".join(moves)) if slides else code(SKIP)
+    before = code(SLIDE, moves="\n".join(moves), rows=last) if slides else code(SKIP, rows=last)
     members = () if slides else (Member("int32_t", "skip", note="samples until the next window begins"),)
     return Part("\n".join([before, *rows]), members, tables)
 
 
-def _features_parts(manifest: Manifest) -> list[Part]:
+def _features_parts(manifest: Manifest, network: Network) -> list[Part]:
     """A function for each input that gets features, ``har_features_{index}``."""
     return [
         features_part(index, each, each.features, start)
-        for index, (each, start) in enumerate(zip(manifest.inputs, _starts(manifest), strict=False))
+        for index, (each, start) in enumerate(zip(manifest.inputs, _starts(network), strict=True))
         if each.features is not None
     ]
 
 
-def _infer(manifest: Manifest, names: Sequence[HeadNames]) -> str:
+def _infer(manifest: Manifest, network: Network, names: Sequence[HeadNames]) -> str:
     calls = [f"har_features_{i}(ctx);" for i, each in enumerate(manifest.inputs) if each.features is not None]
-    starts = _starts(manifest)[:-1]
+    starts = _starts(network)
     arguments = ["&ctx->arena", *(f"ctx->inputs + {start}" if start else "ctx->inputs" for start in starts)]
     arguments += [f"ctx->decision.{each.member}.logits" for each in names]
     arguments += ["ctx->decision.embedding"] if manifest.embedding is not None else []

@@ -5,12 +5,13 @@ Rules:
 2. ``reshape`` and ``crop1d`` move nothing: their output is a view, unless the caller wants it or it has to be copied
    out.
 3. An elementwise op writes over an input that nobody reads later.
-4. What is left is placed greedily, the largest first, at the lowest place that is free for as long as it lives.
+4. What stays from run to run lies at the arena's start and shares its bytes with nothing.
+5. What is left is placed greedily, the largest first, at the lowest place that is free for as long as it lives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +33,15 @@ class Place:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Places of all int8 activations by name, of each node's scratch by its output, and the arena's size."""
+    """Places of all int8 activations by name, of each node's scratch by its output, and the arena's size.
+
+    ``kept_bytes`` at its start stay from run to run.
+    """
 
     places: Mapping[str, Place]
     scratch: Mapping[str, int]
     arena_bytes: int
+    kept_bytes: int
 
 
 @dataclass
@@ -48,35 +53,44 @@ class _Block:
     offset: int = -1
 
 
-def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int]) -> MemoryPlan:
+def plan_memory(graph: Graph, scratch_bytes: Mapping[str, int], kept: Mapping[str, int]) -> MemoryPlan:
     """Return where activations lie.
 
     Args:
         graph: quantized to int8.
         scratch_bytes: what each node needs while it runs, by the name of its output; others need nothing.
+        kept: columns that stay before those of an activation ``[1, T, C]``, by name; others begin anew with every run.
     """
     roots: dict[str, Place] = {name: Place(name, 0) for name in graph.inputs}
     blocks: dict[str, _Block] = {}
+    stays: dict[str, _Block] = {}
     for index, node in enumerate(graph.nodes):
         for name in node.inputs:
             place = roots.get(name)
             if place is not None and place.base in blocks:
                 blocks[place.base].last = index
-        roots[node.output] = _root(graph, node, index, roots)
+        size = int(np.prod(graph.values[node.output].shape))
+        if node.output in kept:
+            before = kept[node.output] * graph.values[node.output].shape[2]
+            roots[node.output] = Place(node.output, before)
+            stays[node.output] = _Block(node.output, before + size, 0, len(graph.nodes))
+            continue
+        roots[node.output] = _root(graph, node, index, roots, stays)
         if roots[node.output] == Place(node.output, 0) and node.output not in graph.outputs:
-            size = int(np.prod(graph.values[node.output].shape))
             blocks[node.output] = _Block(node.output, size, index, index)
     temporary = [
         _Block(node.output, scratch_bytes[node.output], index, index)
         for index, node in enumerate(graph.nodes)
         if scratch_bytes.get(node.output)
     ]
-    arena_bytes = _place([*blocks.values(), *temporary])
+    kept_bytes = _place(list(stays.values()), 0)
+    arena_bytes = _place([*blocks.values(), *temporary], kept_bytes)
+    offsets = {block.name: block.offset for block in (*blocks.values(), *stays.values())}
     places = {
-        name: Place(None, blocks[root.base].offset + root.offset) if root.base in blocks else root
+        name: Place(None, offsets[root.base] + root.offset) if root.base in offsets else root
         for name, root in roots.items()
     }
-    return MemoryPlan(places, {block.name: block.offset for block in temporary}, arena_bytes)
+    return MemoryPlan(places, {block.name: block.offset for block in temporary}, arena_bytes, kept_bytes)
 
 
 def is_view(graph: Graph, node: Node) -> bool:
@@ -84,7 +98,7 @@ def is_view(graph: Graph, node: Node) -> bool:
     return node.op in ("reshape", "crop1d") and node.output not in graph.outputs
 
 
-def _root(graph: Graph, node: Node, index: int, roots: Mapping[str, Place]) -> Place:
+def _root(graph: Graph, node: Node, index: int, roots: Mapping[str, Place], stays: Collection[str]) -> Place:
     own = Place(node.output, 0)
     if node.output in graph.outputs:
         return own
@@ -94,7 +108,7 @@ def _root(graph: Graph, node: Node, index: int, roots: Mapping[str, Place]) -> P
         if isinstance(node.attrs, Crop1d):
             skipped = node.attrs.start * graph.values[node.inputs[0]].shape[2]
         return Place(source.base, source.offset + skipped)
-    if node.op in IN_PLACE and source.offset == 0 and source.base not in (*graph.inputs, *graph.outputs):
+    if node.op in IN_PLACE and source.offset == 0 and source.base not in (*graph.inputs, *graph.outputs, *stays):
         later = [name for reader in graph.nodes[index + 1 :] for name in reader.inputs]
         others = node.inputs[1:]
         if not any(name in roots and roots[name].base == source.base for name in (*later, *others)):
@@ -102,21 +116,21 @@ def _root(graph: Graph, node: Node, index: int, roots: Mapping[str, Place]) -> P
     return own
 
 
-def _place(blocks: Sequence[_Block]) -> int:
-    """Set each block's offset; return the size of all."""
+def _place(blocks: Sequence[_Block], begin: int) -> int:
+    """Set each block's offset, at ``begin`` or behind it; return where the last one ends."""
     placed: list[_Block] = []
     for block in sorted(blocks, key=lambda b: (-b.size, b.first, b.name)):
         beside = sorted(
             (b for b in placed if b.first <= block.last and block.first <= b.last), key=lambda other: other.offset
         )
-        offset = 0
+        offset = begin
         for other in beside:
             if offset + block.size <= other.offset:
                 break
             offset = max(offset, _aligned(other.offset + other.size))
         block.offset = offset
         placed.append(block)
-    return _aligned(max((block.offset + block.size for block in placed), default=0))
+    return _aligned(max((block.offset + block.size for block in placed), default=begin))
 
 
 def _aligned(size: int) -> int:

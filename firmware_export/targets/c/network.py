@@ -11,6 +11,7 @@ from importlib import resources
 
 import numpy as np
 
+from edgehar.c_pipeline import Streaming
 from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph, Value
 from firmware_export.ops import node_macs
@@ -20,6 +21,7 @@ from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.mve import MVE_EMITTERS
 from firmware_export.targets.c.ops import EMITTERS
+from firmware_export.targets.c.streaming import Stream
 from firmware_export.targets.c.text import array, comment, comment_lines, definition, identifier, string
 from firmware_export.targets.target import no_emitter
 
@@ -49,6 +51,8 @@ class Network:
         name: of the files, and what every public C name begins with.
         input_bytes, output_bytes: of each parameter of ``{name}_run``, in order.
         layers: in running order; a layer that only renames bytes has no function.
+        streaming: how it is fed; None where it is given whole windows.
+        kept_bytes: of the arena, from its start, what stays from run to run.
     """
 
     files: Mapping[str, bytes]
@@ -58,6 +62,8 @@ class Network:
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
     layers: tuple[LayerFunction, ...]
+    streaming: Streaming | None = None
+    kept_bytes: int = 0
 
 
 class Optimize(StrEnum):
@@ -77,12 +83,12 @@ SPECIAL: Mapping[Optimize, Mapping[str, Callable[[Layer], Kernel | None]]] = {
 
 
 def write_network(
-    graph: Graph, name: str = "har_model", origin: str = "edgehar", optimize: Optimize = Optimize.SIZE
+    graph: Graph | Stream, name: str = "har_model", origin: str = "edgehar", optimize: Optimize = Optimize.SIZE
 ) -> Network:
     """Return the C99 sources of a quantized graph.
 
     Args:
-        graph: int8 activations and weights, int32 biases.
+        graph: int8 activations and weights, int32 biases; or what runs of such a graph every hop.
         name: of the files, and what every public C name begins with.
         origin: what the network was made from, for the first comment.
         optimize: what kernels are chosen for; the outputs are the same.
@@ -91,9 +97,11 @@ def write_network(
         UnsupportedOpError: an op has no emitter, or activations are not int8; names it and the node.
         ExportError: sums do not fit into int32.
     """
+    graph, hops = (graph.graph, graph) if isinstance(graph, Stream) else (graph, None)
+    kept = {} if hops is None else hops.kept
     every = layers(graph)
     kernels = {layer.node.output: _kernel(layer, optimize) for layer in every if not is_view(graph, layer.node)}
-    plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None})
+    plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None}, kept)
     arena_bytes = max(plan.arena_bytes, 8)
     arrays = [data for kernel in kernels.values() for data in kernel.constants.values()]
     headers = sorted({"har_fixed_point.h", *(h for k in kernels.values() for h in k.headers)})
@@ -111,12 +119,12 @@ def write_network(
 {functions}
 {_signature(graph, name)}
 {{
-{_calls(graph, every, kernels, plan)}
+{_calls(graph, every, kernels, plan, kept)}
 }}
 """
     files = {
         f"{name}.c": source.encode(),
-        f"{name}.h": _header(graph, name, origin, arena_bytes, weight_bytes).encode(),
+        f"{name}.h": _header(graph, name, origin, arena_bytes, weight_bytes, plan.kept_bytes, hops).encode(),
         **{header: runtime(header) for header in headers},
         **tables,
     }
@@ -128,6 +136,8 @@ def write_network(
         tuple(_size(graph.values[i]) for i in graph.inputs),
         tuple(_size(graph.values[o]) for o in graph.outputs),
         _layer_functions(graph),
+        None if hops is None else hops.feeding,
+        plan.kept_bytes,
     )
 
 
@@ -163,7 +173,9 @@ HAR_LAYER static void {layer.prefix}({", ".join(parameters)})
 """
 
 
-def _calls(graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan: MemoryPlan) -> str:
+def _calls(
+    graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan: MemoryPlan, kept: Mapping[str, int]
+) -> str:
     names = _parameters(graph)
 
     def at(place: Place) -> str:
@@ -180,9 +192,18 @@ def _calls(graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan
         if kernel.scratch is not None:
             width = kernel.scratch.bits // 8
             arguments.append(f"arena->s{kernel.scratch.bits} + {plan.scratch[layer.node.output] // width}")
+        if layer.node.output in kept:
+            lines.append(_make_room(layer.outputs[0], kept[layer.node.output], plan.places[layer.node.output]))
         lines.append(f"{layer.prefix}({', '.join(arguments)});")
     uses_arena = any("arena->" in line for line in lines)
     return textwrap.indent("\n".join([*lines, *([] if uses_arena else ["(void)arena;"])]), INDENT)
+
+
+def _make_room(value: Value, columns: int, place: Place) -> str:
+    """The columns before a value's new ones move up, by as many as are new."""
+    new, width = value.shape[1:]
+    begin = place.offset - columns * width
+    return f"memmove(arena->s8 + {begin}, arena->s8 + {begin + new * width}, {columns * width});"
 
 
 def _parameters(graph: Graph) -> dict[str, str]:
@@ -202,39 +223,62 @@ def _size(value: Value) -> int:
     return int(np.prod(value.shape))
 
 
-def _header(graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes: int) -> str:
+def _header(
+    graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes: int, kept_bytes: int, hops: Stream | None
+) -> str:
     upper = name.upper()
     described = [_describe("in", graph.values[i]) for i in graph.inputs]
     described += [_describe("out", graph.values[o]) for o in graph.outputs]
     macs = sum(node_macs(graph, node) for node in graph.nodes)
+    use = "nothing in it is kept from run to run"
+    count, period, streaming, run = len(graph.nodes), "window", "", "Run the network over one window."
+    if hops is not None:
+        use = f"its first {kept_bytes} bytes are columns of the past, which the next run needs"
+        count, period, run = len(_layer_functions(graph)), "hop", f"Take the newest {hops.feeding.rows} samples, of which {hops.feeding.hop} are new."
+        described += _streaming_words(hops)
+        facts = [hops.feeding.window, hops.feeding.hop, hops.feeding.rows]
+        streaming = f'#define {upper}_STREAMING "{facts}" /* window, hop, and the newest samples that it is given */\n'
     return f"""/* {comment_lines(origin)}
  *
- * {len(graph.nodes)} layers, {macs} multiply-accumulates a window. No allocation, no globals that change, no float.
+ * {count} layers, {macs} multiply-accumulates a {period}. No allocation, no globals that change, no float.
  */
 #ifndef {upper}_H
 #define {upper}_H
 
 #include <stdint.h>
 
-#define {upper}_ARENA_BYTES {arena_bytes} /* working memory; nothing in it is kept from run to run */
+#define {upper}_ARENA_BYTES {arena_bytes} /* working memory; {use} */
 #define {upper}_WEIGHT_BYTES {weight_bytes} /* constants, in flash */
 #define {upper}_LAYERS {_layers(graph)} /* function, name, op, products */
 #define {upper}_FACTS {_facts(graph)} /* shape, scale, zero point of inputs, outputs */
-
+{streaming}
 typedef union {name}_arena {{
     int8_t s8[{upper}_ARENA_BYTES];
     int16_t s16[{upper}_ARENA_BYTES / 2];
     int64_t s64[{upper}_ARENA_BYTES / 8];
 }} {name}_arena;
 
-/* Run the network over one window. Buffers must not overlap.
+/* {run} Buffers must not overlap.
  *
-{chr(10).join(" * " + line for line in described)}
+{chr(10).join(f" * {line}".rstrip() for line in described)}
  */
 {_signature(graph, name)};
 
 #endif
 """
+
+
+def _streaming_words(hops: Stream) -> list[str]:
+    """What a caller has to know of a network that keeps columns."""
+    window, hop = hops.feeding.window, hops.feeding.hop
+    text = (
+        f"To be called after sample {(window - 1) % hop + 1} and then every {hop} samples; samples before the first are "
+        f"any numbers. From sample {window} on, the outputs are those of the last {window} samples, bit for bit as if "
+        "all of them had been computed anew."
+    )
+    if hops.rest:
+        text += f" The whole window is seen from here on: {hops.rest}."
+    return ["", *comment_lines(text).replace("\n * ", "\n").splitlines()]
 
 
 def _layer_functions(graph: Graph) -> tuple[LayerFunction, ...]:

@@ -49,7 +49,7 @@ HAR_STAGE static int har_collect(har_context *ctx, const float *column)
 {
     @windows@
     ctx->rows++;
-    return ctx->rows == HAR_WINDOW;
+    return ctx->rows == @last@;
 }
 
 @features@
@@ -117,6 +117,7 @@ har_status har_init(har_context *ctx)
     ctx->candidate = HAR_NO_LABEL;
     ctx->settled = 1;
     ctx->magic = HAR_MAGIC;
+    @begin@
     return HAR_OK;
 }
 
@@ -140,6 +141,7 @@ har_status har_push(har_context *ctx, const float sample[HAR_CHANNELS], uint32_t
     har_front_end(ctx, raw, column);
     ctx->samples++;
     ctx->decided = (uint8_t)har_collect(ctx, column);
+    @fill@
     if (ctx->decided) {
         ctx->decision.start = ctx->samples - HAR_WINDOW;
         ctx->decision.t_ms = t_ms;

@@ -19,6 +19,7 @@ extern "C" {
 #define HAR_CHANNELS @channels@ /* of a sample: see har_push() */
 #define HAR_WINDOW @window@ /* samples that a decision looks at */
 #define HAR_HOP @hop@ /* samples from decision to decision */
+@rows@
 #define HAR_INPUT_BYTES @input_bytes@ /* of what the network is given */
 #define HAR_CONTEXT_BYTES @context_bytes@ /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES @constant_bytes@ /* weights and tables in flash, without the code */
