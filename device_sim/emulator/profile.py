@@ -13,6 +13,7 @@ from device_sim.emulator.cores import Core
 from device_sim.emulator.machine import Machine
 from device_sim.emulator.meter import Meter
 from device_sim.emulator.toolchain import build_image
+from edgehar.c_pipeline import Streaming, pieces_of
 
 STEP = "image_step"
 Int8 = NDArray[np.int8]
@@ -70,10 +71,15 @@ class NetworkSources(Protocol):
         """In running order."""
         ...
 
+    @property
+    def streaming(self) -> Streaming | None:
+        """How it is fed; None where it is given whole windows."""
+        ...
+
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One layer, per window: ``instructions`` and ``cycles`` with everything it calls."""
+    """One layer, per decision: ``instructions`` and ``cycles`` with everything it calls."""
 
     name: str
     op: str
@@ -84,7 +90,7 @@ class LayerProfile:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A network on a core, per window.
+    """A network on a core, per decision: of one that streams the last hop of each window.
 
     Attributes:
         core: key of ``CORES``.
@@ -113,7 +119,7 @@ class Profile:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates a window."""
+        """Multiply-accumulates a decision."""
         return sum(layer.macs for layer in self.layers)
 
 
@@ -127,7 +133,7 @@ class NetworkMachine:
 
     Attributes:
         machine: the core.
-        meter: of what it has run.
+        instructions, cycles: ``[regions]`` of the last decision; of a network that streams, its hop alone.
     """
 
     def __init__(
@@ -137,14 +143,23 @@ class NetworkMachine:
         files = {**network.files, "image_main.c": main_source(network)}
         image = build_image(core, files, [STEP], compiler, optimise)
         self.machine = Machine(image, core, {layer.function: layer.function for layer in network.layers})
-        self.meter = Meter(self.machine)
+        self._meter = Meter(self.machine)
+        self.instructions, self.cycles = self._meter.instructions(), self._meter.cycles()
 
     def infer(self, *inputs: Int8) -> tuple[Int8, ...]:
-        """Return each output of one window as bytes.
+        """Return each output of one window ``[T, C]`` as bytes.
 
         Raises:
             EngineError: the image faulted.
         """
+        for piece in pieces_of(self._network.streaming, inputs):
+            before = self._meter.instructions(), self._meter.cycles()
+            outputs = self._run(*piece)
+            self.instructions = self._meter.instructions() - before[0]
+            self.cycles = self._meter.cycles() - before[1]
+        return outputs
+
+    def _run(self, *inputs: Int8) -> tuple[Int8, ...]:
         for index, (array, size) in enumerate(zip(inputs, self._network.input_bytes, strict=True)):
             if array.dtype != np.int8 or array.size != size:
                 raise ValueError(f"input {index} is {array.dtype}{list(array.shape)}, expected {size} of int8")
@@ -178,22 +193,22 @@ def profile_network(
     """
     given = [windows] if isinstance(windows, np.ndarray) else list(windows)
     running = NetworkMachine(network, core, compiler, optimise)
-    outputs, instructions, cycles = [], [running.meter.instructions()], [running.meter.cycles()]
+    outputs, each = [], []
     for window in zip(*given, strict=True):
         outputs.append(running.infer(*window))
-        instructions.append(running.meter.instructions())
-        cycles.append(running.meter.cycles())
+        each.append((running.instructions, running.cycles))
     if not outputs:
         raise ValueError("no windows, expected at least one")
     count = len(outputs)
+    instructions, cycles = np.stack(each, axis=1)  # [windows, regions]
     rows = {name: row for row, name in enumerate(running.machine.regions)}
     return Profile(
         core=core.name,
         windows=count,
-        instructions=_mean(instructions[-1].sum(), count),
-        worst_instructions=_worst(instructions),
-        cycles=_mean(cycles[-1].sum(), count),
-        worst_cycles=_worst(cycles),
+        instructions=_mean(instructions),
+        worst_instructions=int(instructions.sum(axis=1).max()),
+        cycles=_mean(cycles),
+        worst_cycles=int(cycles.sum(axis=1).max()),
         flash_bytes=running.machine.image.flash_bytes,
         ram_bytes=running.machine.image.ram_bytes,
         stack_bytes=running.machine.stack_bytes,
@@ -202,8 +217,8 @@ def profile_network(
                 layer.name,
                 layer.op,
                 layer.macs,
-                _mean(instructions[-1][rows[layer.function]], count),
-                _mean(cycles[-1][rows[layer.function]], count),
+                _mean(instructions[:, rows[layer.function]]),
+                _mean(cycles[:, rows[layer.function]]),
             )
             for layer in network.layers
         ),
@@ -211,13 +226,9 @@ def profile_network(
     )
 
 
-def _mean(total: np.int64, count: int) -> int:
-    return round(int(total) / count)
-
-
-def _worst(sums: Sequence[NDArray[np.int64]]) -> int:
-    """The largest step of a running sum over all regions."""
-    return int(np.diff([s.sum() for s in sums]).max())
+def _mean(counts: NDArray[np.int64]) -> int:
+    """Of windows ``[N, ...]``, all regions together."""
+    return round(int(counts.sum()) / len(counts))
 
 
 def main_source(network: NetworkSources) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgehar.c_pipeline import TensorOfC
+from edgehar.c_pipeline import Streaming, TensorOfC, streaming_of
 from edgehar.errors import EngineError
 
 NAME = "har_model"
@@ -35,8 +35,10 @@ class CNetwork:
     Attributes:
         files: contents by name, those of the network alone.
         name: what every public C name begins with.
-        inputs, outputs: shapes and what their int8 means.
+        inputs, outputs: shapes, for whole windows, and what their int8 means.
         layers: in running order.
+        streaming: how it is fed; None where it is given whole windows.
+        input_bytes: of each input, as it is given.
     """
 
     files: Mapping[str, bytes]
@@ -44,11 +46,8 @@ class CNetwork:
     inputs: tuple[TensorOfC, ...]
     outputs: tuple[TensorOfC, ...]
     layers: tuple[CLayer, ...]
-
-    @property
-    def input_bytes(self) -> tuple[int, ...]:
-        """Of each input."""
-        return tuple(math.prod(tensor.shape) for tensor in self.inputs)
+    streaming: Streaming | None
+    input_bytes: tuple[int, ...]
 
     @property
     def output_bytes(self) -> tuple[int, ...]:
@@ -70,13 +69,17 @@ def read_sources(files: Mapping[str, bytes]) -> CNetwork:
         inputs, outputs = (
             tuple(TensorOfC(tuple(s), float(a), int(z)) for s, a, z in t) for t in _json(header, "FACTS")
         )
+        streaming = streaming_of(_text(header, "STREAMING", ""))
         layers = tuple(CLayer(str(f), str(name), str(op), int(n)) for f, name, op, n in _json(header, "LAYERS"))
     except (ValueError, TypeError) as error:
         raise EngineError(
             f"{NAME}.h does not describe its network ({error}); export the model again with this edgehar"
         ) from None
     own = {name: data for name, data in library_sources(files).items() if name != PIPELINE}
-    return CNetwork(own, NAME, inputs, outputs, layers)
+    sizes = tuple(math.prod(tensor.shape) for tensor in inputs)
+    if streaming is not None:
+        inputs = tuple(map(streaming.whole, inputs))
+    return CNetwork(own, NAME, inputs, outputs, layers, streaming, sizes)
 
 
 def library_sources(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -86,7 +89,14 @@ def library_sources(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _json(header: str, macro: str) -> Any:
     """What stands in a macro as JSON in a C string."""
+    return json.loads(_text(header, macro))
+
+
+def _text(header: str, macro: str, otherwise: str | None = None) -> str:
+    """What stands in a macro as a C string."""
     found = re.search(rf'^#define {NAME.upper()}_{macro} "([^"]*)"', header, re.MULTILINE)
+    if found is None and otherwise is not None:
+        return otherwise
     if found is None:
         raise ValueError(f"no {NAME.upper()}_{macro}")
-    return json.loads(OCTAL.sub(lambda code: chr(int(code[1], 8)), found[1]))
+    return OCTAL.sub(lambda code: chr(int(code[1], 8)), found[1])

@@ -25,8 +25,9 @@ TRIED_DECISIONS = 4
 class CortexMEngine:
     """Runs ``har_model_run`` on the core of ``DEFAULT_BOARD``. See :class:`device_sim.engines.protocol.ModelledEngine`.
 
-    The time of each window's network is its own. Front end and decision stage take what the same firmware took on
-    average over a few windows of noise, as the device in Python computes them here.
+    The time of each window's network is its own; of firmware that streams it is that of the hop. Front end and decision
+    stage take what the same firmware took on average over a few windows of noise, as the device in Python computes them
+    here.
     """
 
     name = "cortex_m"
@@ -63,10 +64,9 @@ class CortexMEngine:
 
     def infer(self, *inputs: NDArray[np.int8]) -> tuple[NDArray[np.int8], ...]:
         """Return the int8 logits of each head for one window."""
-        before = self._network.meter.cycles().sum()
         outputs = self._network.infer(*inputs)
         if self.telemetry is not None:
-            self._record(self.telemetry, self._ns(self._network.meter.cycles().sum() - before))
+            self._record(self.telemetry, self._ns(self._network.cycles.sum()))
         return outputs
 
     def reset(self) -> None:

@@ -183,7 +183,9 @@ def write_firmware(
         "last": "HAR_ROWS" if of_hop else "HAR_WINDOW",
         "begin": BEGIN if of_hop else "",
         "fill": code(FILL) if of_hop else "",
-        "arena_use": "columns that are kept from hop to hop" if of_hop else "working memory of the network, free between windows",
+        "arena_use": "columns that are kept from hop to hop"
+        if of_hop
+        else "working memory of the network, free between windows",
         "context_bytes": struct_bytes(members),
         "arena_bytes": network.arena_bytes,
         "constant_bytes": network.weight_bytes + tables_bytes(parts),

@@ -124,7 +124,15 @@ def write_network(
 """
     files = {
         f"{name}.c": source.encode(),
-        f"{name}.h": _header(graph, name, origin, arena_bytes, weight_bytes, plan.kept_bytes, hops).encode(),
+        f"{name}.h": _header(
+            graph,
+            name,
+            origin,
+            hops,
+            arena_bytes=arena_bytes,
+            kept_bytes=plan.kept_bytes,
+            weight_bytes=weight_bytes,
+        ).encode(),
         **{header: runtime(header) for header in headers},
         **tables,
     }
@@ -224,7 +232,7 @@ def _size(value: Value) -> int:
 
 
 def _header(
-    graph: Graph, name: str, origin: str, arena_bytes: int, weight_bytes: int, kept_bytes: int, hops: Stream | None
+    graph: Graph, name: str, origin: str, hops: Stream | None, *, arena_bytes: int, kept_bytes: int, weight_bytes: int
 ) -> str:
     upper = name.upper()
     described = [_describe("in", graph.values[i]) for i in graph.inputs]
@@ -234,7 +242,11 @@ def _header(
     count, period, streaming, run = len(graph.nodes), "window", "", "Run the network over one window."
     if hops is not None:
         use = f"its first {kept_bytes} bytes are columns of the past, which the next run needs"
-        count, period, run = len(_layer_functions(graph)), "hop", f"Take the newest {hops.feeding.rows} samples, of which {hops.feeding.hop} are new."
+        count, period, run = (
+            len(_layer_functions(graph)),
+            "hop",
+            f"Take the newest {hops.feeding.rows} samples, of which {hops.feeding.hop} are new.",
+        )
         described += _streaming_words(hops)
         facts = [hops.feeding.window, hops.feeding.hop, hops.feeding.rows]
         streaming = f'#define {upper}_STREAMING "{facts}" /* window, hop, and the newest samples that it is given */\n'
@@ -272,7 +284,7 @@ def _streaming_words(hops: Stream) -> list[str]:
     """What a caller has to know of a network that keeps columns."""
     window, hop = hops.feeding.window, hops.feeding.hop
     text = (
-        f"To be called after sample {(window - 1) % hop + 1} and then every {hop} samples; samples before the first are "
+        f"To be called after sample {(window - 1) % hop + 1} and then every {hop} samples; those before the first are "
         f"any numbers. From sample {window} on, the outputs are those of the last {window} samples, bit for bit as if "
         "all of them had been computed anew."
     )

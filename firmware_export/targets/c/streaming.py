@@ -61,7 +61,8 @@ def stream(graph: Graph, window: int, hop: int) -> Stream:
 
     Args:
         graph: quantized, its inputs ``[1, window, C]``.
-        window, hop: samples.
+        window: in samples.
+        hop: in samples.
 
     Raises:
         UnsupportedOpError: nothing that multiplies streams; names the layer in the way and the reason.
@@ -108,7 +109,9 @@ def _obstacle(graph: Graph, node: Node, samples: set[int]) -> str:
     if node.output in graph.outputs:
         return "is an output of the network"
     if isinstance(attrs, Conv1d | DepthwiseConv1d | MaxPool1d) and attrs.padding != (0, 0):
-        return f"pads its input ({attrs.padding[0]} before, {attrs.padding[1]} after), so its columns change at the edges"
+        return (
+            f"pads its input ({attrs.padding[0]} before, {attrs.padding[1]} after), so its columns change at the edges"
+        )
     if isinstance(attrs, Conv1d | DepthwiseConv1d | MaxPool1d | AveragePool1d):
         return "looks at the whole window" if shape[1] == 1 else ""
     if len(samples) > 1:
@@ -197,7 +200,7 @@ def _graph_of_hop(graph: Graph, new: Mapping[str, int], rows: int) -> Graph:
             if node.output not in new:
                 inputs[index] = read(name, 0, columns)
             elif isinstance(attrs, Crop1d):
-                first = node.attrs.start + graph.values[node.output].shape[1] - new[node.output]
+                first = attrs.start + graph.values[node.output].shape[1] - new[node.output]
                 attrs = Crop1d(first - (columns - present[name]), new[node.output])
             else:
                 reach, stride = _sliding(node)
