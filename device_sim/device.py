@@ -222,7 +222,7 @@ class Device:
             stages["engine"].record(t2 - t1)
             stages["decision"].record(t3 - t2)
             self.telemetry.record_push("total", clock_ns() - begin_ns)
-            self._until_timed = 0 if stages["total"].count < TIMED_FIRST else TIMED_EVERY - 1
+            self._until_timed = 0 if self.telemetry.decisions < TIMED_FIRST else TIMED_EVERY - 1
         return batch
 
     def _complete_block(self, raw: F32, windows: int) -> DecisionBatch:

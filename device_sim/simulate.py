@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from device_sim.baseline import Baseline, read_baseline
 from device_sim.clock import Clock, RealTimeClock, SimulatedClock
 from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
+from device_sim.emulator.summary import energy_summary
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.engines.protocol import ModelledEngine
 from device_sim.events import event_scores
+from device_sim.host_noise import measure_host_noise
 from device_sim.results import SUMMARY_SCHEMA_VERSION, Event, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
-from device_sim.telemetry import Telemetry
+from device_sim.telemetry import Histogram, Telemetry
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import DataError
 from edgehar.files import write_json
@@ -38,6 +40,7 @@ def simulate(
     recordings: Sequence[Recording],
     engine_name: str = DEFAULT_ENGINE,
     *,
+    board: str | None = None,
     realtime: bool = False,
     progress: Progress | None = None,
     clock: Clock | None = None,
@@ -48,6 +51,7 @@ def simulate(
         bundle: what to run.
         recordings: replayed in order; channels are matched by name, labels by name.
         engine_name: key of ``ENGINES``.
+        board: whose time an engine that models one models; None is its own choice.
         realtime: one sample every ``1 / rate_hz`` seconds of wall time.
         progress: called now and then.
         clock: stands in for the one that ``realtime`` chooses (tests).
@@ -63,17 +67,19 @@ def simulate(
     manifest = bundle.manifest
     fitted = [on_device(recording, manifest) for recording in recordings]
     baseline = read_baseline(bundle)
-    engine = open_engine(engine_name, bundle)
+    engine = open_engine(engine_name, bundle, board)
     if clock is None:
         clock = RealTimeClock(manifest.rate_hz) if realtime else SimulatedClock()
     if isinstance(engine, ModelledEngine):
-        telemetry = engine.telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz)
+        telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, warm_up_decisions=0)
+        engine.telemetry = telemetry
         device = Device(bundle, engine)
     else:
         telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, clock.deadline_stage)
         device = Device(bundle, engine, telemetry)
     total = sum(len(r.samples) for r in fitted)
     run = _Run(bundle, device, telemetry, fitted, baseline, clock)
+    noise_before = None if isinstance(engine, ModelledEngine) else measure_host_noise()
     begin = time.perf_counter()
     for recording, source in zip(fitted, recordings, strict=True):
         device.reset()
@@ -91,6 +97,8 @@ def simulate(
         if run.interrupted:
             break
     run.wall_s = time.perf_counter() - begin
+    if noise_before is not None:
+        run.noise = (noise_before, measure_host_noise())
     return SimulationResult(_summary(run), tuple(run.traces), manifest.announced.labels, manifest.window, manifest.hop)
 
 
@@ -101,7 +109,7 @@ def write_summary(path: Path, result: SimulationResult) -> None:
 
 @dataclass
 class _Run:
-    """All that the summary is made of; the last four fields grow while the recordings are streamed."""
+    """All that the summary is made of; the last five fields grow while the recordings are streamed."""
 
     bundle: Bundle
     device: Device
@@ -113,6 +121,7 @@ class _Run:
     samples: int = 0
     wall_s: float = 0.0
     interrupted: bool = False
+    noise: tuple[Histogram, Histogram] | None = None  # of the host before and after; None where it has no part
 
 
 def _trace(run: _Run, recording: Recording, source: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
@@ -188,6 +197,7 @@ def _summary(run: _Run) -> dict[str, Any]:
     manifest, engine = run.bundle.manifest, run.device.engine
     modelled = isinstance(engine, ModelledEngine)
     seconds = run.samples / manifest.rate_hz
+    events = event_scores(run.traces, manifest.announced.labels)
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
         "bundle_name": manifest.name,
@@ -203,9 +213,9 @@ def _summary(run: _Run) -> dict[str, Any]:
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
         **_scores(run),
         "heads": [_head_scores(run, index) for index in range(len(manifest.heads))],
-        "events": event_scores(run.traces, manifest.announced.labels),
-        "latency_us": run.telemetry.summary_us(),
-        "latency_histogram_us": run.telemetry.histograms_us(),
+        "events": events,
+        "mlperf_tiny": _mlperf_tiny(run, events),
+        **_latencies(run),
         "latency_kind": "modelled" if modelled else "measured",
         "latency_timed_every": 1 if modelled else run.clock.timed_every,
         "clock": run.clock.name,
@@ -213,6 +223,8 @@ def _summary(run: _Run) -> dict[str, Any]:
         "deadline_misses_hop": run.telemetry.deadline_misses_hop,
         "realtime_factor": seconds / run.wall_s if run.wall_s > 0 else 0.0,
         "wall_s": run.wall_s,
+        "execution": {"threads": 1, "batch": 1},
+        "energy": _energy(run),
         "interrupted": run.interrupted,
         "memory": {**engine.memory_bytes(), **run.device.memory_bytes},
         "sizes": {name: entry.bytes for name, entry in sorted(manifest.files.items())},
@@ -224,6 +236,47 @@ def _summary(run: _Run) -> dict[str, Any]:
             "numpy": np.__version__,
         },
         "provenance": dict(manifest.provenance),
+    }
+
+
+def _latencies(run: _Run) -> dict[str, Any]:
+    telemetry = run.telemetry
+    steady = {name: h for name, h in telemetry.steady.items() if h.count}
+    warm_up = {name: h.summary_us() for name, h in telemetry.warm_up.items() if h.count}
+    noise = None
+    if run.noise is not None:
+        noise = {name: h.summary_us() for name, h in zip(("before", "after"), run.noise, strict=True)}
+    return {
+        "latency_us": telemetry.summary_us(),
+        "latency_histogram_us": telemetry.histograms_us(),
+        "latency_warm_up_us": {"decisions": min(telemetry.warm_up_decisions, telemetry.decisions), "stages": warm_up},
+        "latency_steady_us": {name: h.summary_us() for name, h in steady.items()},
+        "latency_steady_ns": {name: h.buckets_ns() for name, h in steady.items()},
+        "host_noise_us": noise,
+    }
+
+
+def _busy_s(run: _Run) -> float | None:
+    """Mean time that a hop keeps the device busy, where it was timed."""
+    busy = run.telemetry.busy_ns(run.bundle.manifest.hop)
+    return None if busy is None else busy / 1e9
+
+
+def _energy(run: _Run) -> dict[str, Any] | None:
+    engine, manifest, busy_s = run.device.engine, run.bundle.manifest, _busy_s(run)
+    if busy_s is None or not isinstance(engine, ModelledEngine):
+        return None
+    return energy_summary(engine.board, 1000 * busy_s, manifest.hop / manifest.rate_hz)
+
+
+def _mlperf_tiny(run: _Run, events: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of MLPerf Tiny's streaming wake word, an activity in place of the word."""
+    manifest, busy_s = run.bundle.manifest, _busy_s(run)
+    missed, extra = events["true"], events["announced"]
+    return {
+        "FalsePositives": None if extra is None else extra["inserted"],
+        "FalseNegatives": None if missed is None else missed["deleted"],
+        "DutyCycle": None if busy_s is None else busy_s * manifest.rate_hz / manifest.hop,
     }
 
 

@@ -200,7 +200,12 @@ def budget(board: Board, cycles: float, hop_s: float | None) -> Budget:
         cycles: of the core without wait states.
         hop_s: time between two decisions; None where nobody knows it.
     """
-    latency_ms, energy_uj = board.latency_ms(cycles), board.energy_uj(cycles)
+    return budget_of_time(board, board.latency_ms(cycles), hop_s)
+
+
+def budget_of_time(board: Board, latency_ms: float, hop_s: float | None) -> Budget:
+    """Return what a decision of so many milliseconds costs; see :func:`budget`."""
+    energy_uj = latency_ms * board.current.active_mw
     if hop_s is None:
         return Budget(latency_ms, energy_uj, None, None, board.current.verified)
     battery_j = CR2032_MAH * 3.6 * CR2032_V

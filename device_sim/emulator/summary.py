@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from device_sim.emulator.boards import CR2032_MAH, Board, budget
+from device_sim.emulator.boards import CR2032_MAH, Board, budget, budget_of_time
 from device_sim.emulator.firmware import FirmwareProfile
 from device_sim.emulator.profile import Profile
 from device_sim.emulator.timing import TIMINGS
@@ -91,6 +91,29 @@ def pipeline_summary(profile: FirmwareProfile, board: Board, *, bit_exact: bool,
         "fits": _fits(board, profile.flash_bytes, profile.ram_bytes + profile.stack_bytes),
         "bit_exact": bit_exact,
         "stages": [asdict(stage) for stage in profile.stages],
+    }
+
+
+def energy_summary(board: Board, latency_ms: float, hop_s: float) -> dict[str, Any]:
+    """Return what a decision costs on a board as plain data: ``energy`` of ``summary.json``.
+
+    Args:
+        board: gives power.
+        latency_ms: of a decision, the samples of a hop included.
+        hop_s: time between two decisions.
+    """
+    cost = budget_of_time(board, latency_ms, hop_s)
+    return {
+        "kind": "modelled",
+        "board": board.name,
+        "board_label": board.label,
+        "core": board.core,
+        "clock_hz": board.clock_hz,
+        "latency_ms": cost.latency_ms,
+        "energy_uj": cost.energy_uj,
+        "duty_cycle": cost.duty_cycle,
+        "cr2032_days": cost.cr2032_days,
+        "current": asdict(board.current),
     }
 
 

@@ -38,9 +38,10 @@ class EngineEntry:
             :mod:`device_sim.golden`). 0 is bit for bit; others round differently inside fused kernels.
         precisions: what it has kernels for.
         recurrent: what it has an LSTM kernel for.
+        modelled: its time is that of a board, which can be chosen: ``open`` takes its name besides.
     """
 
-    open: Callable[[Bundle], Engine]
+    open: Callable[..., Engine]
     label: str
     extension: str
     package: str
@@ -48,6 +49,7 @@ class EngineEntry:
     golden_lsb: int
     precisions: Collection[Precision] = (Precision.STATIC_WI8_AI8,)
     recurrent: Collection[Precision] = (Precision.STATIC_WI8_AI8,)
+    modelled: bool = False
 
     def runs(self, manifest: Manifest) -> bool:
         """Return whether it has the kernels for a bundle's network."""
@@ -83,17 +85,22 @@ ENGINES: dict[str, EngineEntry] = {
     ),
     "c_native": EngineEntry(open_c_native, "C99 firmware, compiled here", "c", "", "firmware", 0),
     "cortex_m": EngineEntry(
-        open_cortex_m, "C99 firmware, emulated Cortex-M4F, time modelled", "c", "unicorn", "firmware", 0
+        open_cortex_m, "C99 firmware, emulated board, time modelled", "c", "unicorn", "firmware", 0, modelled=True
     ),
 }
 DEFAULT_ENGINE = "litert"
 
 
-def open_engine(name: str, bundle: Bundle) -> Engine:
+def open_engine(name: str, bundle: Bundle, board: str | None = None) -> Engine:
     """Return the engine ``name`` loaded with the bundle's model.
 
+    Args:
+        name: key of ``ENGINES``.
+        bundle: what it runs.
+        board: whose time it models; None is the engine's own choice.
+
     Raises:
-        UsageError: no engine has that name.
+        UsageError: no engine or board has that name, or the engine models no board.
         MissingExtraError: its interpreter is not installed.
         EngineError: the engine has no kernels for the bundle's recipe, the interpreter refuses the model, or the model
             is not what the manifest says.
@@ -110,4 +117,9 @@ def open_engine(name: str, bundle: Bundle) -> Engine:
             f"engine {name}: has no kernels for {network} in recipe {manifest.recipe}; choose another --engine of "
             f"{', '.join(able) or 'none'}, or export with another --recipe"
         )
-    return entry.open(bundle)
+    if board is None:
+        return entry.open(bundle)
+    if not entry.modelled:
+        able = [other for other, its in ENGINES.items() if its.modelled]
+        raise UsageError(f"engine {name} runs on this computer, not on a board; for a board's time: {', '.join(able)}")
+    return entry.open(bundle, board)

@@ -1,4 +1,4 @@
-"""The bundle's firmware on an emulated Cortex-M4F: every window through its network, time modelled for a board."""
+"""The bundle's firmware on an emulated processor: every window through its network, time modelled for a board."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.metadata
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.emulator.boards import BOARDS, DEFAULT_BOARD
+from device_sim.emulator.boards import DEFAULT_BOARD, Board, board_of
 from device_sim.emulator.firmware import EmulatedFirmware
 from device_sim.emulator.profile import NetworkMachine
 from device_sim.emulator.sources import read_sources
@@ -23,7 +23,7 @@ TRIED_DECISIONS = 4
 
 
 class CortexMEngine:
-    """Runs ``har_model_run`` on the core of ``DEFAULT_BOARD``. See :class:`device_sim.engines.protocol.ModelledEngine`.
+    """Runs ``har_model_run`` on the core of a board. See :class:`device_sim.engines.protocol.ModelledEngine`.
 
     The time of each window's network is its own; of firmware that streams it is that of the hop. Front end and decision
     stage take what the same firmware took on average over a few windows of noise, as the device in Python computes them
@@ -32,11 +32,11 @@ class CortexMEngine:
 
     name = "cortex_m"
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, board: Board) -> None:
         """Build the images, check the network against the manifest, and try the whole firmware."""
         files, manifest = firmware_files(bundle), bundle.manifest
-        self._board = BOARDS[DEFAULT_BOARD]
-        core = self._board.processor
+        self.board = board
+        core = board.processor
         try:
             sources = read_sources(files)
             self._network = NetworkMachine(sources, core)
@@ -46,7 +46,7 @@ class CortexMEngine:
         check_model(
             "cortex_m", manifest, *([tensor_facts(t) for t in part] for part in (sources.inputs, sources.outputs))
         )
-        self.version = f"{importlib.metadata.version('unicorn')}, {self._board.label}"
+        self.version = f"{importlib.metadata.version('unicorn')}, {self.board.label}"
         self.telemetry: Telemetry | None = None
         self._hop = manifest.hop
         rng = np.random.default_rng(0)
@@ -85,13 +85,14 @@ class CortexMEngine:
         telemetry.record_push("total", self._push_ns + engine_ns + self._decision_ns)
 
     def _ns(self, cycles: float) -> int:
-        return round(1e6 * self._board.latency_ms(cycles))
+        return round(1e6 * self.board.latency_ms(cycles))
 
 
-def open_cortex_m(bundle: Bundle) -> CortexMEngine:
+def open_cortex_m(bundle: Bundle, board: str = DEFAULT_BOARD) -> CortexMEngine:
     """Return the bundle's firmware on an emulated board."""
+    chosen = board_of(board)
     try:
         import unicorn  # noqa: F401
     except ModuleNotFoundError:
         raise MissingExtraError("unicorn", "firmware", "the engine 'cortex_m'") from None
-    return CortexMEngine(bundle)
+    return CortexMEngine(bundle, chosen)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from device_sim.emulator.boards import Board
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Manifest
 from edgehar.errors import EngineError
@@ -54,9 +55,11 @@ class ModelledEngine(Engine, Protocol):
     """An engine whose time on this computer means nothing: it knows how long a board takes, and says so itself.
 
     Attributes:
+        board: the one whose time it is.
         telemetry: gets the modelled time of every stage with each window; None: nobody asks.
     """
 
+    board: Board
     telemetry: Telemetry | None
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from device_sim.events.categories import (
     ANNOUNCED_CATEGORIES,
-    MISSED,
     NO_SAMPLES,
     TRUE_CATEGORIES,
     Samples,
@@ -175,8 +174,6 @@ def _scores(total: Scored, people: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "false_alarms": total.false_alarms,
         "false_alarms_per_hour": _per_hour(total.false_alarms, total.null_s),
         "null_hours": total.null_s / 3600,
-        "FalsePositives": int(total.announced[:, MISSED].sum()),
-        "FalseNegatives": int(total.true[:, MISSED].sum()),
     }
 
 

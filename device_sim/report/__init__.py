@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from device_sim.report import (
     confusion,
+    device_cost,
     engines,
     events,
     footprint,
@@ -35,12 +37,18 @@ from edgehar.files import write_atomic
 __all__ = ["render", "write"]
 
 
-def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult] = ()) -> str:
+def render(
+    result: SimulationResult,
+    *,
+    extra_results: Sequence[SimulationResult] = (),
+    profile: Mapping[str, Any] | None = None,
+) -> str:
     """Return the whole page as one HTML5 document.
 
     Args:
         result: the run to show. Parts it does not have (labels, baseline, histograms) are named as missing.
         extra_results: the same bundle on other engines, for the comparison.
+        profile: ``profile.json`` of the bundle on a board, for what each layer costs there.
     """
     summary = result.summary
     shown = palette.activities(result.labels)
@@ -51,6 +59,7 @@ def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult
         events.section_html(summary),
         heads.section_html(summary),
         histogram.section_html(summary, verdict.sample_period_us(rate_hz)),
+        device_cost.section_html(profile, summary),
         engines.section_html([summary, *(other.summary for other in extra_results)]),
         subjects.section_html(summary),
         footprint.section_html(summary),
@@ -62,17 +71,23 @@ def render(result: SimulationResult, *, extra_results: Sequence[SimulationResult
     return _document(
         title,
         palette.css(shown),
-        "\n".join([head, _contents(bool(heads.several(summary)), bool(extra_results)), *sections]),
+        "\n".join([head, _contents(bool(heads.several(summary)), bool(extra_results), profile is not None), *sections]),
     )
 
 
-def write(path: Path, result: SimulationResult, *, extra_results: Sequence[SimulationResult] = ()) -> None:
+def write(
+    path: Path,
+    result: SimulationResult,
+    *,
+    extra_results: Sequence[SimulationResult] = (),
+    profile: Mapping[str, Any] | None = None,
+) -> None:
     """Write :func:`render` to ``path``: the old page or the whole new one, never a part.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.
     """
-    write_atomic(path, render(result, extra_results=extra_results).encode("utf-8"))
+    write_atomic(path, render(result, extra_results=extra_results, profile=profile).encode("utf-8"))
 
 
 def _rate_hz(result: SimulationResult) -> float | None:
@@ -80,10 +95,11 @@ def _rate_hz(result: SimulationResult) -> float | None:
     return rate if rate and rate > 0 else None
 
 
-def _contents(with_heads: bool, with_engines: bool) -> str:
+def _contents(with_heads: bool, with_engines: bool, with_board: bool) -> str:
     links = {"timeline": "Timeline", "confusion": "Confusion", "events": "Events"}
     links |= {"heads": "Heads"} if with_heads else {}
     links |= {"latency": "Latency"}
+    links |= {"board": "On the board"} if with_board else {}
     links |= {"engines": "Engines"} if with_engines else {}
     links |= {"people": "People", "footprint": "Size", "reading": "How to read", "provenance": "Provenance"}
     items = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name in links.items())

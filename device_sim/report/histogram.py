@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from device_sim import telemetry
-from device_sim.report.figures import count, duration, mapping, number, numbers
+from device_sim.report.figures import count, duration, mapping, number, numbers, plural
 from device_sim.report.markup import Cell, empty, plain, section, table, text
 
 STAGES = {
@@ -22,6 +22,10 @@ STAGES = {
     "wake_up": "Wake-up",
 }
 MARKS = {"p50": "p50", "p99": "p99", "max": "max"}
+NOISE = (
+    "Noise of this host: gaps in a loop that only reads the clock. A stage's slowest time may be the host's doing "
+    "where it is no longer than these"
+)
 MAX_BARS = 160
 HEIGHT, BASE = 64, 60
 
@@ -58,7 +62,33 @@ def section_html(summary: Mapping[str, Any], period_us: float | None) -> str:
     axis = _axis(known, bars, period_us)
     rows = "\n".join(_stage(name, known[name], bars[name], axis, period_us) for name in known)
     charts = f'{_key(period_us)}\n<div class="latency">{rows}\n{_ticks(axis)}</div>'
-    return section("latency", title, _lead(summary), f"{charts}\n{_table(known, period_us)}")
+    tables = [
+        _table("Latency percentiles of each stage", known, period_us),
+        _apart(summary, period_us),
+        _noise(summary),
+    ]
+    body = "\n".join(part for part in tables if part)
+    return section("latency", title, _lead(summary), f'{charts}\n<div class="stack">{body}</div>')
+
+
+def _apart(summary: Mapping[str, Any], period_us: float | None) -> str:
+    """Warm-up and the rest, where both were timed."""
+    warm_up, steady = mapping(summary.get("latency_warm_up_us")), mapping(summary.get("latency_steady_us"))
+    decisions, first = number(warm_up.get("decisions")), mapping(warm_up.get("stages"))
+    if not decisions or not first or not steady:
+        return ""
+    words = plural(decisions, "decision")
+    return (
+        f"<div>{_table(f'The first {words} alone: caches are cold', first, period_us)}</div>"
+        f"<div>{_table(f'All but the first {words}', steady, period_us)}</div>"
+    )
+
+
+def _noise(summary: Mapping[str, Any]) -> str:
+    noise = mapping(summary.get("host_noise_us"))
+    rows = {f"Idle loop {when} the run": mapping(noise.get(when)) for when in ("before", "after")}
+    known = {name: row for name, row in rows.items() if row}
+    return f"<div>{_table(NOISE, known, None)}</div>" if known else ""
 
 
 def _lead(summary: Mapping[str, Any]) -> str:
@@ -69,6 +99,9 @@ def _lead(summary: Mapping[str, Any]) -> str:
     every = number(summary.get("latency_timed_every"))
     if every is not None and every > 1:
         kind += f" One decision in {count(every)} is timed by itself, the engine in all."
+    execution = mapping(summary.get("execution"))
+    if number(execution.get("threads")) == number(execution.get("batch")) == 1:
+        kind += " One thread, one window at a time."
     return f"{kind} Bar height is the logarithm of the count, so that a single slow decision stays visible."
 
 
@@ -172,14 +205,14 @@ def _key(period_us: float | None) -> str:
     return f'<ul class="legend latency-key">{lines}</ul>'
 
 
-def _table(stages: Mapping[str, Mapping[str, Any]], period_us: float | None) -> str:
+def _table(caption: str, stages: Mapping[str, Mapping[str, Any]], period_us: float | None) -> str:
     columns = ["Stage", "#p50", "#p90", "#p99", "#p99.9", "#max", "#count"]
     rows = [
         [plain(STAGES.get(name, name)), *(_late(stage.get(key), period_us) for key in ("p50", "p90", "p99", "p999",
          "max")), plain(count(stage.get("count")))]
-        for name, stage in stages.items()
+        for name, stage in ((name, mapping(stage)) for name, stage in stages.items())
     ]  # fmt: skip
-    return table("Latency percentiles of each stage", columns, rows, "figures")
+    return table(caption, columns, rows, "figures")
 
 
 def _late(value: Any, period_us: float | None) -> Cell:

@@ -8,6 +8,7 @@ from typing import Any
 
 from device_sim.report.figures import (
     DASH,
+    SPACE,
     count,
     duration,
     interval,
@@ -99,6 +100,7 @@ def cards(summary: Mapping[str, Any], rate_hz: float | None) -> list[Card]:
         _latency(summary),
         _misses(summary, rate_hz),
         _realtime(summary),
+        *_energy(mapping(summary.get("energy"))),
         _model_size(summary),
     ]
 
@@ -178,6 +180,17 @@ def _realtime(summary: Mapping[str, Any]) -> Card:
     figure = f"{factor:,.0f}×" if factor >= 10 else f"{factor:.2g}×"
     clock = f", {summary['clock']} clock" if summary.get("clock") else ""
     return Card("Speed", figure, f"of real time on this host{clock}")
+
+
+def _energy(energy: Mapping[str, Any]) -> list[Card]:
+    joules = number(energy.get("energy_uj"))
+    if joules is None:
+        return []
+    board = energy.get("board_label") or energy.get("board") or "the board"
+    duty = (
+        f", duty cycle {percent(energy.get('duty_cycle'), 2)}" if number(energy.get("duty_cycle")) is not None else ""
+    )
+    return [Card("Energy", f"{joules:,.1f}{SPACE}µJ", f"a decision on {board}, modelled{duty}")]
 
 
 def _model_size(summary: Mapping[str, Any]) -> Card:

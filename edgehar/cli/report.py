@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    from edgehar.cli.simulate import add_recording_options
+    from edgehar.cli.simulate import add_board_option, add_recording_options
 
     parser = subparsers.add_parser("report", help="write a self-contained HTML report", description=__doc__)
     parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
@@ -17,6 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--engines", default="litert", metavar="E[,E...]", help="the first is shown in full, the others compared"
     )
     add_recording_options(parser)
+    add_board_option(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the first engine's summary.json")
 
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from device_sim.simulate import write_summary
     from edgehar.bundle import Bundle
     from edgehar.cli.held_out import choose_recordings
-    from edgehar.cli.simulate import shorten, simulate_with_progress
+    from edgehar.cli.simulate import cost_on_board, shorten, simulate_with_progress, with_energy
     from edgehar.cli.tables import summary_table
     from edgehar.errors import UsageError
 
@@ -38,8 +39,10 @@ def run(args: argparse.Namespace) -> int:
     names = [name for name in args.engines.split(",") if name]
     if not names:
         raise UsageError("--engines names no engine; give at least one, for example --engines litert,tflm")
-    first, *others = [simulate_with_progress(bundle, chosen, name) for name in names]
-    report.write(args.out, first, extra_results=others)
+    profile = cost_on_board(bundle, args.board)
+    results = [simulate_with_progress(bundle, chosen, name, board=args.board) for name in names]
+    first, *others = [with_energy(result, profile) for result in results]
+    report.write(args.out, first, extra_results=others, profile=profile)
     if args.json:
         write_summary(args.json, first)
     console = Console()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from device_sim.results import SimulationResult
@@ -20,6 +20,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
     parser.add_argument("--engine", default="litert", help="on-device interpreter (default: litert)")
     add_recording_options(parser)
+    add_board_option(parser)
     parser.add_argument("--realtime", action="store_true", help="really wait one sample period between samples")
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write summary.json")
@@ -35,6 +36,52 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="S", help="replay only the first S seconds of each recording")
 
 
+def add_board_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that asks for a board's time and energy beside the run."""
+    parser.add_argument(
+        "--board",
+        metavar="B",
+        help="also what the bundle's firmware costs on board B, modelled (docs/emulator.md); with --engine cortex_m "
+        "the latencies are that board's",
+    )
+
+
+def cost_on_board(bundle: Bundle, name: str | None) -> dict[str, Any] | None:
+    """Return ``profile.json`` of the bundle's firmware on a board as plain data; None where no board was asked for.
+
+    Raises:
+        UsageError: no board has that name, or the bundle's recipe has no form in C.
+    """
+    from device_sim.emulator.boards import board_of
+    from edgehar.cli.networks import DEFAULT_WINDOWS, cost_on, network_of_bundle
+
+    if name is None:
+        return None
+    board = board_of(name)
+    return cost_on(network_of_bundle(bundle, DEFAULT_WINDOWS), board, "zig")
+
+
+def with_energy(result: SimulationResult, profile: Mapping[str, Any] | None) -> SimulationResult:
+    """Return the run with ``energy`` of the profile's board, unless its engine modelled a board itself."""
+    from dataclasses import replace
+
+    from device_sim.emulator.boards import board_of
+    from device_sim.emulator.summary import energy_summary
+
+    if profile is None or result.summary["energy"] is not None:
+        return result
+    whole = profile["pipeline"] or profile
+    energy = energy_summary(board_of(profile["board"]), whole["latency_ms"], profile["hop_s"])
+    return replace(result, summary={**result.summary, "energy": energy})
+
+
+def board_for(engine: str, board: str | None) -> str | None:
+    """Return the board whose time an engine is to model: none where it models none."""
+    from device_sim.engines import ENGINES
+
+    return board if engine in ENGINES and ENGINES[engine].modelled else None
+
+
 def shorten(recordings: Sequence[Recording], seconds: float | None) -> tuple[Recording, ...]:
     """Return the recordings cut to their first ``seconds``; None leaves them whole."""
     from edgehar.errors import UsageError
@@ -47,7 +94,12 @@ def shorten(recordings: Sequence[Recording], seconds: float | None) -> tuple[Rec
 
 
 def simulate_with_progress(
-    bundle: Bundle, recordings: Sequence[Recording], engine: str, *, realtime: bool = False
+    bundle: Bundle,
+    recordings: Sequence[Recording],
+    engine: str,
+    *,
+    realtime: bool = False,
+    board: str | None = None,
 ) -> SimulationResult:
     """Simulate behind a progress bar when somebody watches."""
     from rich.console import Console
@@ -63,7 +115,7 @@ def simulate_with_progress(
         def show(recording: str, share: float) -> None:
             bar.update(task, completed=share, description=f"{engine} {recording}")
 
-        return simulate(bundle, recordings, engine, realtime=realtime, progress=show)
+        return simulate(bundle, recordings, engine, realtime=realtime, progress=show, board=board_for(engine, board))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,13 +130,16 @@ def run(args: argparse.Namespace) -> int:
 
     bundle = Bundle.open(args.bundle)
     recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
-    result = simulate_with_progress(bundle, shorten(recordings, args.seconds), args.engine, realtime=args.realtime)
+    profile = cost_on_board(bundle, args.board)
+    chosen = shorten(recordings, args.seconds)
+    result = simulate_with_progress(bundle, chosen, args.engine, realtime=args.realtime, board=args.board)
+    result = with_energy(result, profile)
     console = Console()
     console.print(f"replayed {which}")
     console.print(summary_table(result.summary))
     if args.json:
         write_summary(args.json, result)
     if args.report:
-        report.write(args.report, result)
+        report.write(args.report, result, profile=profile)
         console.print(f"report: {args.report}")
     return 130 if result.summary["interrupted"] else 0

@@ -72,6 +72,10 @@ def latency_table(summary: Mapping[str, Any]) -> Table:
         if stage:
             figures = [duration(stage.get(key)) for key in PERCENTILES.values()]
             table.add_row(*map(Text, [STAGES.get(name, str(name)), *figures, count(stage.get("count"))]))
+    for when, noise in mapping(summary.get("host_noise_us")).items():
+        if table.row_count and mapping(noise):
+            figures = [duration(noise.get(key)) for key in PERCENTILES.values()]
+            table.add_row(*(Text(word, style="dim") for word in [f"host, {when}", *figures, count(noise.get("count"))]))
     return table
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pytest
 from device_fixtures import LABELS, OUTPUT, altered, make_tiny_bundle, onnx_bytes, tflite_bytes
 
 from device_sim.engines import ENGINES, c_native, open_engine
-from edgehar.bundle import Head
+from device_sim.telemetry import Telemetry
+from edgehar.bundle import Bundle, Head
 from edgehar.errors import EngineError, MissingExtraError, UsageError
 from edgehar.signal import QuantParams
 
@@ -46,6 +48,36 @@ def test_golden_outputs(name, bundle, golden):
     assert found.dtype == np.int8
     difference = np.abs(found.astype(int) - golden["stream_outputs"])
     assert difference.max() <= ENGINES[name].golden_lsb
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if not ENGINES[name].modelled])
+def test_one_thread(name, golden):
+    bundle = Bundle.open("zoo:ds_cnn")  # large enough that an interpreter with several threads would use them
+    engine, window = open_engine(name, bundle), bundle.arrays("golden.npz")["stream_windows"][0]
+    engine.infer(window)
+    for _ in range(3):  # the work of other threads shows as more processor time than time; start-up of a pool may too
+        busy, begin = time.process_time(), time.perf_counter()
+        while time.perf_counter() - begin < 0.05:
+            engine.infer(window)
+        share = (time.process_time() - busy) / (time.perf_counter() - begin)
+        if share < 1.1:
+            return
+    pytest.fail(f"{name} kept {share:.2f} processors busy")
+
+
+def test_only_an_engine_that_models_a_board_takes_one(bundle, golden):
+    with pytest.raises(UsageError, match=r"runs on this computer.*cortex_m"):
+        open_engine("litert", bundle, "rpi_pico")
+    with pytest.raises(UsageError, match="no board 'pico'"):
+        open_engine("cortex_m", bundle, "pico")
+    pico, default = open_engine("cortex_m", bundle, "rpi_pico"), open_engine("cortex_m", bundle)
+    assert (pico.board.name, default.board.name) == ("rpi_pico", "nucleo_l4r5zi")
+    assert "Raspberry Pi Pico" in pico.version
+    telemetry = [Telemetry(0.02, 0.32, warm_up_decisions=0) for _ in range(2)]
+    for engine, its in zip((pico, default), telemetry, strict=True):
+        engine.telemetry = its
+        assert np.array_equal(engine.infer(golden["stream_windows"][0])[0], golden["stream_outputs"][0])
+    assert telemetry[0].stages["engine"].max_ns > telemetry[1].stages["engine"].max_ns  # no SMLAD, no single-cycle MAC
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -15,9 +15,11 @@ from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recordi
 import device_sim
 from device_sim import scores
 from device_sim.clock import SimulatedClock
+from device_sim.emulator.boards import BOARDS
 from device_sim.golden import check_golden
 from device_sim.simulate import simulate, write_summary
 from device_sim.sources import golden_recording
+from device_sim.telemetry import Histogram
 from edgehar.bundle import DecisionSpec, dump_npz
 from edgehar.errors import BundleError, DataError, EngineError
 from edgehar.signal import window_labels
@@ -126,6 +128,36 @@ def test_events_tile_the_recording(result):
         assert events[0].start_s == 31 / 50
         assert events[-1].end_s == pytest.approx(recording.duration_s)
         assert all(a.end_s == b.start_s and a.label != b.label for a, b in pairwise(events))
+
+
+def test_latencies_are_whole_and_in_parts(result):
+    summary = result.summary
+    whole, steady = summary["latency_us"], summary["latency_steady_us"]
+    first = summary["latency_warm_up_us"]
+    assert first["decisions"] == 8
+    for stage in ("front_end", "engine", "decision", "total"):
+        assert first["stages"][stage]["count"] == 8
+        assert whole[stage]["count"] == 8 + steady[stage]["count"]
+        assert whole[stage]["max"] == max(steady[stage]["max"], first["stages"][stage]["max"])
+        histogram = Histogram.of_buckets_ns(summary["latency_steady_ns"][stage])
+        assert histogram.summary_us() == steady[stage]
+    assert summary["mlperf_tiny"]["DutyCycle"] == pytest.approx(whole["total"]["mean"] / 1e6 / (16 / 50), rel=1e-3)
+    assert summary["mlperf_tiny"]["FalsePositives"] == summary["events"]["announced"]["inserted"]
+    assert all(0 < noise["p50"] <= noise["max"] for noise in summary["host_noise_us"].values())
+    assert (summary["execution"], summary["energy"]) == ({"threads": 1, "batch": 1}, None)
+
+
+def test_a_modelled_board_has_energy_and_no_host_noise(bundle):
+    summary = simulate(bundle, [HELD_OUT[0].cut(0, 200)], "cortex_m", board="rpi_pico2").summary
+    check_schema(summary)
+    assert summary["host_noise_us"] is None
+    assert summary["latency_warm_up_us"] == {"decisions": 0, "stages": {}}
+    energy, board = summary["energy"], BOARDS["rpi_pico2"]
+    assert (energy["board"], energy["kind"]) == ("rpi_pico2", "modelled")
+    sample, total = (summary["latency_us"][stage]["mean"] for stage in ("sample", "total"))
+    assert energy["latency_ms"] == pytest.approx((15 * sample + total) / 1000, rel=1e-4)
+    assert energy["energy_uj"] == pytest.approx(energy["latency_ms"] * board.current.active_mw)
+    assert energy["duty_cycle"] == pytest.approx(summary["mlperf_tiny"]["DutyCycle"])
 
 
 def test_progress_reaches_one(bundle):
