@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_sim.decisions import make_smoothing, softmax
+from device_sim.decisions import Labelling, softmax
 from device_sim.sources import GOLDEN, golden_arrays, golden_recording, stream_of
-from edgehar.bundle import Bundle, DecisionSpec
+from edgehar.bundle import Bundle
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError
 from edgehar.heads import decide
 
@@ -28,8 +29,9 @@ class Baseline:
         device: where they were computed.
         labels: ``[N]`` of each recording, windows at 0, hop, 2 hop, ...
         logits: ``[N, K]`` float32 of each recording that has them.
-        decision: smoothing of the device, which the baseline gets too: the drop is quantization alone.
+        decision: of the device, which the baseline goes through too: the drop is quantization alone.
         classes: K.
+        enrolled: labels that the device has and the baseline has not, between the head's and those for rejections.
         others: answers ``[N, W]`` of each recording, of each head after the first.
     """
 
@@ -38,21 +40,32 @@ class Baseline:
     logits: dict[str, NDArray[np.float32]]
     decision: DecisionSpec
     classes: int
+    enrolled: int = 0
     others: tuple[dict[str, NDArray[np.integer[Any]]], ...] = ()
 
     def decisions(self, recording: str, windows: int) -> NDArray[np.int16] | None:
         """Return labels ``[windows]`` of the first windows of ``recording``; None if it was not in the held-out set.
 
-        Without logits the smoothing works on votes of 1 for the window's label.
+        They went through the device's decision stage where it is said that they can (:meth:`smooths`).
         """
         labels = self.labels.get(recording)
         if labels is None or len(labels) < windows:
             return None
-        if self.decision.smoothing == "none":
+        logits, spec = self.logits.get(recording), self.decision
+        if not self.smooths(recording) or (spec.smoothing == "none" and not (spec.hysteresis or spec.rejections)):
             return labels[:windows].astype(np.int16)
-        logits = self.logits.get(recording)
-        probabilities = np.eye(self.classes)[labels[:windows]] if logits is None else softmax(logits[:windows])
-        return make_smoothing(self.decision).update(probabilities)[0]
+        votes = np.eye(self.classes)[labels[:windows]]
+        probabilities = votes if logits is None else softmax(logits[:windows], spec.temperature)
+        found = Labelling(spec, self.classes).update(probabilities)[0]
+        return np.where(found < self.classes, found, found + np.int16(self.enrolled))
+
+    def smooths(self, recording: str) -> bool:
+        """Return whether :meth:`decisions` are smoothed as the device's are.
+
+        Votes of 1 for a window's label can be averaged; they are no evidence for a filter, nor for how sure a
+        window is.
+        """
+        return recording in self.logits or (self.decision.smoothing != "hmm" and not self.decision.rejections)
 
     def answers(self, head: int, recording: str, windows: int) -> NDArray[np.int16] | None:
         """Return answers ``[windows, W]`` of a head after the first (1, 2, ...), None where there are none."""
@@ -94,7 +107,8 @@ def read_baseline(bundle: Bundle) -> Baseline | None:
         labels[name], logits[name] = golden["stream_logits"].argmax(axis=1), golden["stream_logits"]
         for i, answers in enumerate(others, start=1):
             answers[name] = decide(bundle.manifest.heads[i].kind, stream_of(golden, "logits", i))
-    return Baseline(device, labels, logits, bundle.manifest.decision, classes, others)
+    enrolled = len(bundle.manifest.announced.labels) - classes
+    return Baseline(device, labels, logits, bundle.manifest.decision, classes, enrolled, others)
 
 
 def _answers(bundle: Bundle, arrays: Mapping[str, NDArray[Any]], head: int) -> dict[str, NDArray[np.integer[Any]]]:

@@ -37,10 +37,11 @@ class Decision(NamedTuple):
 
     Attributes:
         start: first sample of the window.
-        label: index into the head's labels, after smoothing.
+        label: index into the bundle's ``event_labels``.
         probabilities: ``[K]`` float32, after smoothing.
         outputs: ``[K]`` raw logits, in the format of their head.
         ended: the event that this decision ended by announcing the next one.
+        announced: whether it announced an event.
         others: answers of the heads after the first, batches of one.
         embedding: ``[E]`` raw output, None where the network has none.
     """
@@ -50,6 +51,7 @@ class Decision(NamedTuple):
     probabilities: NDArray[np.float32]
     outputs: NDArray[Any]
     ended: Event | None
+    announced: bool = False
     others: tuple[HeadAnswers, ...] = ()
     embedding: NDArray[Any] | None = None
 
@@ -75,7 +77,8 @@ class Device:
         self._window, self._hop = manifest.window, manifest.hop
         self._front_end = manifest.front_end.stream()
         prototypes = Prototypes(manifest.enrolled, read_references(bundle).embeddings) if manifest.enrolled else None
-        self._decisions = Decisions(manifest.heads[0], manifest.decision, manifest.window, manifest.rate_hz, prototypes)
+        timing = (manifest.window, manifest.hop, manifest.rate_hz)
+        self._decisions = Decisions(manifest.heads[0], manifest.decision, *timing, prototypes=prototypes)
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
         self._heads = len(manifest.heads)
         self._outputs = tuple((each.width, each.quant.dtype) for each in manifest.outputs)
@@ -268,7 +271,8 @@ def _decision_list(batch: DecisionBatch) -> list[Decision]:
         ended[i] = event
     others = [tuple(head.row(i) for head in batch.others) for i in range(len(ended))]
     embeddings = [None] * len(ended) if batch.embeddings is None else batch.embeddings
-    says = (batch.probabilities, batch.outputs, ended, others, embeddings)
+    announced = [i in batch.announced for i in range(len(ended))]
+    says = (batch.probabilities, batch.outputs, ended, announced, others, embeddings)
     columns = (batch.starts.tolist(), batch.labels.tolist(), *says)
     return list(map(Decision._make, zip(*columns, strict=True)))
 
@@ -281,6 +285,7 @@ def as_batch(decision: Decision) -> DecisionBatch:
         decision.probabilities[None],
         np.array([decision.label], np.int16),
         () if decision.ended is None else ((0, decision.ended),),
+        (0,) if decision.announced else (),
         decision.others,
         None if decision.embedding is None else decision.embedding[None],
     )

@@ -14,7 +14,7 @@ from device_sim.engines.c_native import open_c_native
 from device_sim.engines.protocol import Engine
 from device_sim.results import Event
 from device_sim.sources import on_device
-from edgehar.bundle import Bundle, Manifest
+from edgehar.bundle import Bundle
 from edgehar.c_pipeline import EVENT_ACTIVITY, CPipeline, Replayed
 from edgehar.recording import Recording
 
@@ -40,6 +40,9 @@ class Twins:
         self._watched = _Watched(engine, pipeline)
         self._device = Device(bundle, self._watched)
         self.context = pipeline.context(bundle.manifest.heads)
+        self._known = len(bundle.manifest.announced.labels)
+        # the labels of what is rejected come after those that the firmware may be taught
+        self._room = max(0, pipeline.sizes["labels"] - self._known)
         self._open: Event | None = None  # announced by the firmware and not ended; its end is not known yet
         self.samples = self.decisions = self.events = 0
         self.differences: list[str] = []
@@ -60,7 +63,7 @@ class Twins:
         rate_hz = self._manifest.rate_hz
         found = None if self._open is None else Event(self._open.label, self._open.start_s, self.samples / rate_hz)
         self._note("open event", found == expected)
-        self._note("activity", self.context.activity == (-1 if expected is None else expected.label))
+        self._note("activity", self._label(self.context.activity) == (-1 if expected is None else expected.label))
         self._note("invalid samples", self.context.invalid_samples == self._device.invalid_samples)
         self._device.reset()
         self.context.reset()
@@ -82,7 +85,7 @@ class Twins:
         for index, head in enumerate(self._manifest.heads):
             found = decisions[f"head_{index}"]
             answers = "label" if head.kind == "multiclass" else "answers"
-            for name, expected in zip(("logits", "probability", answers), _said(batches, index), strict=True):
+            for name, expected in zip(("logits", "probability", answers), self._said(batches, index), strict=True):
                 self._note(f"{name} of head {head.name!r}", _same_bits(found[name], expected))
         if self._manifest.embedding is not None:
             embeddings = np.concatenate([b.embeddings for b in batches if b.embeddings is not None])
@@ -93,13 +96,37 @@ class Twins:
         expected = [event for batch in batches for _, event in batch.ended]
         found = []
         for announced in replayed.events[replayed.events["kind"] == EVENT_ACTIVITY]:
-            ended = _ended(announced, self._manifest)
+            ended = self._ended(announced)
             if ended is not None:
                 found.append(ended)
             start_s = int(announced["start"]) / self._manifest.rate_hz
-            self._open = Event(int(announced["label"]), start_s, start_s)
+            self._open = Event(self._label(int(announced["label"])), start_s, start_s)
         self.events += len(found)
         self._note("events", found == expected)
+
+    def _said(self, batches: list[DecisionBatch], head: int) -> Iterator[NDArray[np.generic]]:
+        """Logits, probabilities and answers of one head in all batches, as the firmware should have them."""
+        if head == 0:
+            labels = np.concatenate([batch.labels for batch in batches])
+            yield np.concatenate([batch.outputs for batch in batches])
+            yield np.concatenate([batch.probabilities for batch in batches])
+            yield np.where(labels < self._known, labels, labels + np.int16(self._room))
+        else:
+            yield np.concatenate([batch.others[head - 1].outputs for batch in batches])
+            yield np.concatenate([batch.others[head - 1].probabilities for batch in batches])
+            yield np.concatenate([batch.others[head - 1].answers for batch in batches])
+
+    def _ended(self, announced: NDArray[np.void]) -> Event | None:
+        """The event that an announcement ends; None for the first."""
+        if announced["ended"] < 0:
+            return None
+        rate_hz = self._manifest.rate_hz
+        start_s, end_s = int(announced["ended_start"]) / rate_hz, int(announced["start"]) / rate_hz
+        return Event(self._label(int(announced["ended"])), start_s, end_s)
+
+    def _label(self, label: int) -> int:
+        """The simulator's index of a label of the firmware."""
+        return label if label < self._known else label - self._room
 
     def _note(self, what: str, same: bool) -> bool:
         if not same:
@@ -144,24 +171,3 @@ def _same_bits(found: NDArray[Any], expected: NDArray[Any]) -> bool:
     flat, wanted = found.reshape(len(found), -1), expected.reshape(len(found), -1)
     width = wanted.shape[1]
     return flat[:, :width].tobytes() == wanted.astype(flat.dtype).tobytes() and not flat[:, width:].any()
-
-
-def _said(batches: list[DecisionBatch], head: int) -> Iterator[NDArray[np.generic]]:
-    """Logits, probabilities and answers of one head in all batches."""
-    if head == 0:
-        yield np.concatenate([batch.outputs for batch in batches])
-        yield np.concatenate([batch.probabilities for batch in batches])
-        yield np.concatenate([batch.labels for batch in batches])
-    else:
-        yield np.concatenate([batch.others[head - 1].outputs for batch in batches])
-        yield np.concatenate([batch.others[head - 1].probabilities for batch in batches])
-        yield np.concatenate([batch.others[head - 1].answers for batch in batches])
-
-
-def _ended(announced: NDArray[np.void], manifest: Manifest) -> Event | None:
-    """The event that an announcement ends; None for the first."""
-    if announced["ended"] < 0:
-        return None
-    rate_hz = manifest.rate_hz
-    start_s, end_s = int(announced["ended_start"]) / rate_hz, int(announced["start"]) / rate_hz
-    return Event(int(announced["ended"]), start_s, end_s)

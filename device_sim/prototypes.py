@@ -35,11 +35,14 @@ class Prototypes:
     Args:
         enrolled: at least one.
         references: ``[R, E]`` int8 embeddings of known activities, at least one.
+
+    Attributes:
+        labels: M, how many there are.
     """
 
     def __init__(self, enrolled: Sequence[Prototype], references: NDArray[np.int8]) -> None:
         labels = list(dict.fromkeys(prototype.label for prototype in enrolled))
-        self._labels = len(labels)
+        self.labels = len(labels)
         self._column = np.array([labels.index(prototype.label) for prototype in enrolled])
         self._vectors = np.array([prototype.vector for prototype in enrolled], np.int8)
         self._thresholds = np.array([prototype.threshold for prototype in enrolled], np.int64)
@@ -56,7 +59,7 @@ class Prototypes:
         excess = self.excess(embeddings)
         best = excess.argmax(axis=1)
         over = excess[np.arange(len(excess)), best]
-        blended = np.zeros((len(probabilities), probabilities.shape[1] + self._labels), probabilities.dtype)
+        blended = np.zeros((len(probabilities), probabilities.shape[1] + self.labels), probabilities.dtype)
         blended[:, : probabilities.shape[1]] = probabilities
         for row in np.flatnonzero(over > 0).tolist():
             part, rest = share(int(over[row]))

@@ -16,7 +16,7 @@ class Event:
     """A stretch of one activity as the device announced it.
 
     Attributes:
-        label: index into the head's labels.
+        label: index into the bundle's ``event_labels``.
         start_s, end_s: from the first decision of the stretch to the first decision of the next (or the end of the
             recording), on the recording's own clock.
     """
@@ -56,13 +56,15 @@ class RecordingTrace:
         sample_labels: ``[T]`` int16 truth per sample mapped to the head's labels, -1 unlabelled or not a class of
             the model; None when the recording has no labels.
         starts: ``[N]`` int64 first sample of each window; decision i comes with sample ``starts[i] + window - 1``.
-        truth: ``[N]`` int16 label of the window when all its samples agree, else -1 (streamed, not scored).
-        decisions: ``[N]`` int16 decided label after smoothing.
+        truth: ``[N]`` int16 label of the window that decision i is about, when all its samples agree, else -1
+            (streamed, not scored). With a lag that is an earlier window, and -1 before the first.
+        decisions: ``[N]`` int16 index into the run's labels, after the whole decision stage.
         probabilities: ``[N, K]`` float32 after softmax and smoothing.
         outputs: ``[N, K]`` raw output of the interpreter, in the format of its head.
         baseline: ``[N]`` int16 label of the full-precision model for the same window, or None.
+        unsmoothed: ``[N]`` int16 most probable label of each window alone, where the baseline is of windows alone.
         events: what the device announced, in order.
-        announced_s: ``[E]`` when it announced each: as many decisions after the event's start as debounce waits for.
+        announced_s: ``[E]`` when it announced each: after the event's start by what debounce and lag wait for.
         samples: how many were streamed.
         invalid_samples: samples with a NaN or infinite value, replaced by the last good one.
         others: the heads after the first.
@@ -85,6 +87,12 @@ class RecordingTrace:
     invalid_samples: int
     others: tuple[HeadTrace, ...] = ()
     embeddings: NDArray[Any] | None = None
+    unsmoothed: NDArray[np.int16] | None = None
+
+    @property
+    def compared(self) -> NDArray[np.int16]:
+        """The device's labels ``[N]`` that the baseline's are held against: both smoothed, or neither."""
+        return self.decisions if self.unsmoothed is None else self.unsmoothed
 
     @property
     def seconds(self) -> float:
@@ -99,7 +107,7 @@ class SimulationResult:
     Attributes:
         summary: the versioned ``summary.json`` (schema: ``device_sim/schemas/summary.schema.json``).
         traces: one a recording, for the timeline of the report.
-        labels: the first head's labels, in order.
+        labels: of decisions and events: the first head's, those enrolled, those for what is rejected.
         window, hop: in samples.
     """
 

@@ -23,7 +23,7 @@ from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.engines.protocol import ModelledEngine
 from device_sim.events import event_scores
 from device_sim.host_noise import measure_host_noise
-from device_sim.results import SUMMARY_SCHEMA_VERSION, Event, HeadTrace, RecordingTrace, SimulationResult
+from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Histogram, Telemetry
 from edgehar.bundle import Bundle, Manifest
@@ -99,7 +99,7 @@ def simulate(
     run.wall_s = time.perf_counter() - begin
     if noise_before is not None:
         run.noise = (noise_before, measure_host_noise())
-    return SimulationResult(_summary(run), tuple(run.traces), manifest.announced.labels, manifest.window, manifest.hop)
+    return SimulationResult(_summary(run), tuple(run.traces), manifest.event_labels, manifest.window, manifest.hop)
 
 
 def write_summary(path: Path, result: SimulationResult) -> None:
@@ -133,19 +133,24 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
     last = device.finish()
     if last is not None:
         events.append(last)
+    announced_at = [b.starts[i] + manifest.window - 1 for b in batches for i in b.announced]
+    truth = _truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0]
+    outputs = np.concatenate([np.empty((0, first.width), first.quant.dtype), *(b.outputs for b in batches)])
+    said, unsmoothed = _baseline(baseline, manifest.decision.delay, recording.name, outputs)
     return RecordingTrace(
         recording=recording.name,
         subject=recording.subject,
         rate_hz=recording.rate_hz,
         sample_labels=recording.labels,
         starts=starts,
-        truth=_truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0],
+        truth=_looked_back(truth, manifest.decision.delay, np.int16(UNKNOWN)),
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
         probabilities=np.concatenate([np.empty((0, announced), np.float32), *(b.probabilities for b in batches)]),
-        outputs=np.concatenate([np.empty((0, first.width), first.quant.dtype), *(b.outputs for b in batches)]),
-        baseline=None if baseline is None else baseline.decisions(recording.name, len(starts)),
+        outputs=outputs,
+        baseline=said,
+        unsmoothed=unsmoothed,
         events=tuple(events),
-        announced_s=_announced_s(manifest, events, batches),
+        announced_s=tuple(float(sample) / manifest.rate_hz for sample in announced_at),
         samples=device.samples,
         invalid_samples=device.invalid_samples,
         others=tuple(_head_trace(run, i, source, batches, len(starts)) for i in range(1, len(manifest.heads))),
@@ -153,14 +158,20 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
     )
 
 
-def _announced_s(manifest: Manifest, events: list[Event], batches: list[DecisionBatch]) -> tuple[float, ...]:
-    """When each event was announced: an event that ends another with the decision that ended it."""
-    if not events:
-        return ()
-    waited = (manifest.decision.min_decisions - 1) * manifest.hop
-    first = round(events[0].start_s * manifest.rate_hz) + waited
-    made = [int(batch.starts[index]) + manifest.window - 1 for batch in batches for index, _ in batch.ended]
-    return tuple(sample / manifest.rate_hz for sample in [first, *made])
+def _looked_back(values: NDArray[np.int16], delay: int, before: np.int16) -> NDArray[np.int16]:
+    """Return for each decision the value ``[N]`` of the window it is about, ``delay`` windows ago."""
+    return np.concatenate([np.full(min(delay, len(values)), before), values[: max(0, len(values) - delay)]])
+
+
+def _baseline(
+    baseline: Baseline | None, delay: int, recording: str, outputs: NDArray[Any]
+) -> tuple[NDArray[np.int16] | None, NDArray[np.int16] | None]:
+    """The baseline's decisions; and the device's that they compare with, where they are of single windows."""
+    decisions = None if baseline is None else baseline.decisions(recording, len(outputs))
+    if baseline is None or decisions is None or baseline.smooths(recording):
+        return decisions, None
+    alone = outputs.argmax(axis=1).astype(np.int16)
+    return _looked_back(decisions, delay, np.int16(0)), _looked_back(alone, delay, np.int16(0))
 
 
 def _embeddings(manifest: Manifest, batches: list[DecisionBatch]) -> NDArray[Any] | None:
@@ -212,6 +223,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "samples": run.samples,
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
         **_scores(run),
+        "decision": _decision(run),
         "heads": [_head_scores(run, index) for index in range(len(manifest.heads))],
         "events": events,
         "mlperf_tiny": _mlperf_tiny(run, events),
@@ -281,7 +293,7 @@ def _mlperf_tiny(run: _Run, events: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scores(run: _Run) -> dict[str, Any]:
-    labels = run.bundle.manifest.announced.labels
+    labels = run.bundle.manifest.event_labels
     classes, trained = len(labels), run.bundle.manifest.heads[0].task
     people = [_Person(subject, run.traces, classes, trained) for subject in sorted({t.subject for t in run.traces})]
     counts = _total([p.device for p in people], classes)
@@ -322,12 +334,31 @@ def _scores(run: _Run) -> dict[str, Any]:
     }
 
 
+def _decision(run: _Run) -> dict[str, Any]:
+    """The decision stage, what it costs in time, and what became of the windows that it refused to name."""
+    manifest = run.bundle.manifest
+    known, spec = len(manifest.announced.labels), manifest.decision
+    truth = np.concatenate([np.empty(0, np.int16), *(t.truth for t in run.traces)])
+    decided = np.concatenate([np.empty(0, np.int16), *(t.decisions for t in run.traces)])
+    scored = truth != UNKNOWN
+    covered = scored & (decided < known)
+    windows = int(scored.sum())
+    return {
+        "smoothing": spec.smoothing,
+        "spec": spec.to_dict(),
+        "delay_s": spec.delay * manifest.hop / manifest.rate_hz,
+        "rejected": {name: int((scored & (decided == known + i)).sum()) for i, name in enumerate(spec.rejections)},
+        "coverage": int(covered.sum()) / windows if windows else None,
+        "covered_accuracy": float((decided == truth)[covered].mean()) if covered.any() else None,
+    }
+
+
 def _head_scores(run: _Run, index: int) -> dict[str, Any]:
     """Scores of one head; those of the first are the summary's own, after its smoothing."""
     task, trained = run.bundle.manifest.tasks[index], run.bundle.manifest.heads[index].task
     none = np.empty((0, task.columns), np.int16)
     parts = [_said(trace, index) for trace in run.traces]
-    paired = [(_without_enrolled(trained, truth), *said) for truth, *said in parts if said[1] is not None]
+    paired = [(_without_enrolled(trained, part[0]), part[2], part[3]) for part in parts if part[3] is not None]
     scores = score_head(task, *(np.concatenate([none, *(part[i] for part in parts)]) for i in (0, 1)))
     truth, answers, baseline = (np.concatenate([none, *(part[i] for part in paired)]) for i in range(3))
     reference = score_head(task, truth, baseline)
@@ -341,13 +372,15 @@ def _head_scores(run: _Run, index: int) -> dict[str, Any]:
     }
 
 
-def _said(trace: RecordingTrace, index: int) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16] | None]:
-    """Truth, answers and baseline ``[N, W]`` of one head."""
+def _said(
+    trace: RecordingTrace, index: int
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16], NDArray[np.int16] | None]:
+    """Truth and answers ``[N, W]`` of one head, then the answers to hold against the baseline's, and those or None."""
     if index:
         head = trace.others[index - 1]
-        return head.truth, head.answers, head.baseline
+        return head.truth, head.answers, head.answers, head.baseline
     baseline = None if trace.baseline is None else trace.baseline[:, None]
-    return trace.truth[:, None], trace.decisions[:, None], baseline
+    return trace.truth[:, None], trace.decisions[:, None], trace.compared[:, None], baseline
 
 
 def _without_enrolled(task: Task, truth: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -367,7 +400,7 @@ class _Person:
         self.subject = subject
         mine = [t for t in traces if t.subject == subject]
         self.device = _total([scores.confusion(t.truth, t.decisions, classes) for t in mine], classes)
-        both = [(_without_enrolled(trained, t.truth), t.decisions, t.baseline) for t in mine if t.baseline is not None]
+        both = [(_without_enrolled(trained, t.truth), t.compared, t.baseline) for t in mine if t.baseline is not None]
         self.paired = _total([scores.confusion(truth, d, classes) for truth, d, _ in both], classes)
         self.baseline = _total([scores.confusion(truth, b, classes) for truth, _, b in both], classes)
         self.agreeing = sum(int(((d == b) & (truth >= 0)).sum()) for truth, d, b in both)

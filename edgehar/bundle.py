@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.decision_spec import DecisionSpec  # part of the manifest, so it is found here too
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
 from edgehar.heads import Task
@@ -169,21 +170,6 @@ def _are_int8(values: Sequence[int]) -> bool:
 
 
 @dataclass(frozen=True)
-class DecisionSpec:
-    """From logits to an activity and its events.
-
-    Attributes:
-        smoothing: ``none``, ``ema`` (of the probabilities) or ``majority`` (of the labels).
-        strength: ema: weight of the past in [0, 1); majority: decisions looked at, odd. Unused by ``none``.
-        min_decisions: an event starts after this many equal decisions in a row (debounce), 1 = at once.
-    """
-
-    smoothing: str = "none"
-    strength: float = 0.0
-    min_decisions: int = 1
-
-
-@dataclass(frozen=True)
 class FileEntry:
     """Size and hash of one file of the bundle."""
 
@@ -234,6 +220,11 @@ class Manifest:
         return replace(task, labels=(*task.labels, *new)) if new else task
 
     @property
+    def event_labels(self) -> tuple[str, ...]:
+        """What the labels of decisions and events mean: those announced, then those for what is rejected."""
+        return (*self.announced.labels, *self.decision.rejections)
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
         """What each head is asked, the first with the enrolled labels."""
         return (self.announced, *(head.task for head in self.heads[1:]))
@@ -253,7 +244,7 @@ class Manifest:
         data["front_end"] = self.front_end.to_dict()
         data["inputs"] = [each.to_dict() for each in self.inputs]
         data["heads"] = [head.to_dict() for head in self.heads]
-        data["decision"] = asdict(self.decision)
+        data["decision"] = self.decision.to_dict()
         data["files"] = {name: asdict(entry) for name, entry in sorted(self.files.items())}
         return data
 
@@ -278,7 +269,7 @@ class Manifest:
             fields["heads"] = tuple(Head.from_dict(head) for head in data["heads"])
             fields["embedding"] = Embedding.from_dict(data["embedding"]) if "embedding" in data else None
             fields["enrolled"] = tuple(map(Prototype.from_dict, data.get("enrolled", ())))
-            fields["decision"] = DecisionSpec(**data["decision"])
+            fields["decision"] = DecisionSpec.from_dict(data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
             manifest = cls(**fields)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -302,8 +293,7 @@ class Manifest:
             _ = self.precision
         except (ValueError, AttributeError) as error:
             problems.append(str(error))
-        if self.decision.smoothing not in ("none", "ema", "majority"):
-            problems.append(f"decision smoothing {self.decision.smoothing!r}, expected none, ema or majority")
+        problems += self._decision_problems()
         for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name or name == MANIFEST or not path.parts:
@@ -335,6 +325,14 @@ class Manifest:
             except (ValueError, TypeError, AttributeError) as error:
                 problems.append(str(error))
         return problems
+
+    def _decision_problems(self) -> list[str]:
+        if not self.heads:
+            return []
+        head = self.heads[0]
+        taken = [label for label in self.decision.rejections if label in head.labels]
+        problems = [f"the first head's label {label!r} is what rejected decisions are called" for label in taken]
+        return self.decision.problems(len(head.labels)) + problems
 
     def _embedding_problems(self) -> list[str]:
         if self.embedding is None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from edgehar.bundle import (
     REFERENCES,
     Bundle,
-    DecisionSpec,
     Embedding,
     Head,
     Manifest,
@@ -24,6 +23,7 @@ from edgehar.bundle import (
     write_bundle,
 )
 from edgehar.c_pipeline import FOLDER
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import ExportError, UsageError
 from edgehar.files import sha256_bytes
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth

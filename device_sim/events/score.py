@@ -118,16 +118,16 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         tuple(delays),
         undetected,
         waited.flips,
-        false_alarms(truth, at, _inserted(trace, truth, log)),
+        false_alarms(truth, at, _inserted(trace, truth, classes)),
         float((truth >= 0).sum() / trace.rate_hz),
         float((truth < 0).sum() / trace.rate_hz),
     )
 
 
-def _inserted(trace: RecordingTrace, truth: Track, log: Track) -> NDArray[np.bool_]:
-    """``[E]`` whether an event overlaps no true event of its activity."""
+def _inserted(trace: RecordingTrace, truth: Track, classes: int) -> NDArray[np.bool_]:
+    """``[E]`` whether an event names an activity and overlaps no true event of it."""
     spans = [(e.label, round(e.start_s * trace.rate_hz), round(e.end_s * trace.rate_hz)) for e in trace.events]
-    return np.array([not (truth[start:end] == label).any() for label, start, end in spans], np.bool_)
+    return np.array([label < classes and not (truth[a:b] == label).any() for label, a, b in spans], np.bool_)
 
 
 def event_scores(traces: Sequence[RecordingTrace], labels: Sequence[str]) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def view(trace: RecordingTrace, window: int, hop: int) -> View:
     usable = n and trace.probabilities.ndim == 2 and trace.probabilities.shape[1] > 0
     sure = np.zeros(n)
     if usable:
-        columns = np.clip(decided, 0, trace.probabilities.shape[1] - 1)
+        known = trace.probabilities.shape[1]  # what is rejected has no probability of its own: that of the best label
+        columns = np.where(decided < known, np.maximum(decided, 0), trace.probabilities.argmax(axis=1))
         sure = np.where(decided >= 0, trace.probabilities[np.arange(n), columns], 0.0).astype(np.float64)
     return View(trace, duration_s, edges, sure, (trace.truth >= 0) & (trace.decisions != trace.truth))
 

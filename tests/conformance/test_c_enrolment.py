@@ -27,6 +27,7 @@ from edgehar.bundle import Bundle, DecisionSpec, Prototype, write_bundle
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 from edgehar.cli.networks import integers_of
+from edgehar.decision_spec import Grammar
 from edgehar.errors import EngineError, ExportError
 from edgehar.heads.prototypes import MARGIN, UNIT, direction
 from edgehar.recording import Recording
@@ -35,8 +36,15 @@ from firmware_export.targets.c import Optimize, write_firmware
 
 ARGUMENT, ENROLMENT = 1, 4  # of har_status
 TAUGHT = [(0, "rowing"), (1, "hanging"), (3, "rowing")]  # how the samples are turned, and what that is called
-SPECS = [DecisionSpec(), DecisionSpec("ema", 0.7, 2), DecisionSpec("majority", 3, 1)]
 OWN = len(Bundle.open("zoo:siamese").manifest.heads[0].labels)
+GRAMMAR = Grammar(tuple(tuple(0.9 if i == j else 0.1 / (OWN - 1) for j in range(OWN)) for i in range(OWN)))
+SPECS = [
+    DecisionSpec(),
+    DecisionSpec("ema", 0.7, 2, hysteresis=0.1),
+    DecisionSpec("majority", 3, 1),
+    DecisionSpec("hmm", grammar=replace(GRAMMAR, prior=(0.2,) * OWN), lag=2, temperature=0.7, uncertain_below=0.6),
+    DecisionSpec("hmm", grammar=GRAMMAR, hysteresis=0.1),
+]
 
 LABELS = {"rowing": OWN, "hanging": OWN + 1}
 

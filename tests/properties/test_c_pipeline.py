@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,9 +18,23 @@ from device_sim.firmware import Twins
 from edgehar.bundle import DecisionSpec
 from edgehar.c_compiler import FLAGS, find_compiler
 from edgehar.c_pipeline import CPipeline, firmware_files
+from edgehar.decision_spec import Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
-SPECS = [DecisionSpec(), DecisionSpec("ema", 0.7, 2), DecisionSpec("majority", 3, 1), DecisionSpec("majority", 5, 3)]
+GRAMMAR = Grammar(((0.9, 0.07, 0.03), (0.05, 0.949999, 1e-6), (1e-6, 0.2, 0.799999)), (0.5, 0.3, 0.2))
+SPECS = [
+    DecisionSpec(),
+    DecisionSpec("ema", 0.7, 2),
+    DecisionSpec("majority", 3, 1),
+    DecisionSpec("majority", 5, 3),
+    DecisionSpec("none", temperature=0.4, hysteresis=0.3, uncertain_below=0.6),
+    DecisionSpec("ema", 0.5, 2, temperature=2.5, hysteresis=0.1, uncertain_below=0.45),
+    DecisionSpec("hmm", grammar=GRAMMAR, temperature=0.4),
+    DecisionSpec("hmm", min_decisions=2, grammar=replace(GRAMMAR, prior=()), uncertain_below=0.7, hysteresis=0.2),
+    DecisionSpec("hmm", grammar=GRAMMAR, temperature=3.0, lag=1, uncertain_below=0.5),
+    DecisionSpec("hmm", min_decisions=3, grammar=GRAMMAR, lag=4),
+]
+CASES = [(geometry, spec) for spec in SPECS for geometry in (GEOMETRIES if spec in SPECS[:4] else GEOMETRIES[::5])]
 
 
 @cache
@@ -39,10 +54,10 @@ def damaged(samples, seed):
     return np.where(places, rng.choice(values, samples.shape), samples)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.sampled_from(GEOMETRIES), st.sampled_from(SPECS), st.integers(0, 2**20), st.booleans())
-def test_c_is_the_python_device(geometry, spec, seed, harmed):
-    bundle, engine, pipeline = loaded(geometry, spec)
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(st.sampled_from(CASES), st.integers(0, 2**20), st.booleans())
+def test_c_is_the_python_device(case, seed, harmed):
+    bundle, engine, pipeline = loaded(*case)
     samples = synthetic_recording(700, seed).samples
     if harmed:
         samples = damaged(samples, seed)

@@ -13,7 +13,7 @@ import pytest
 from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
 
 import device_sim
-from device_sim import scores
+from device_sim import report, scores
 from device_sim.clock import SimulatedClock
 from device_sim.emulator.boards import BOARDS
 from device_sim.golden import check_golden
@@ -21,6 +21,7 @@ from device_sim.simulate import simulate, write_summary
 from device_sim.sources import golden_recording
 from device_sim.telemetry import Histogram
 from edgehar.bundle import DecisionSpec, dump_npz
+from edgehar.decision_spec import Grammar
 from edgehar.errors import BundleError, DataError, EngineError
 from edgehar.signal import window_labels
 
@@ -95,12 +96,63 @@ def test_a_worse_device_shows_a_drop(bundle, tmp_path):
     assert 0 < low <= summary["accuracy_drop_points"] <= high
 
 
-@pytest.mark.parametrize("spec", [DecisionSpec("ema", 0.6), DecisionSpec("majority", 3)])
+GRAMMAR = Grammar(((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        DecisionSpec("ema", 0.6),
+        DecisionSpec("majority", 3),
+        DecisionSpec("hmm", grammar=GRAMMAR, temperature=2.0),
+        DecisionSpec("hmm", grammar=GRAMMAR, lag=2, uncertain_below=0.6),
+    ],
+)
 def test_the_baseline_goes_through_the_same_smoothing(tmp_path, spec):
     smoothed = make_tiny_bundle(tmp_path, decision=spec, held_out=HELD_OUT)
     summary = simulate(smoothed, HELD_OUT, "litert_ref").summary
     assert summary["agreement"] == 1.0
     assert summary["accuracy_drop_points"] == 0.0
+
+
+def test_a_baseline_without_logits_is_compared_before_the_filter(tmp_path):
+    """What ships keeps the labels of the full-precision model alone."""
+    spec = DecisionSpec("hmm", grammar=GRAMMAR, lag=1)
+    whole = make_tiny_bundle(tmp_path, decision=spec, held_out=HELD_OUT)
+    kept = {name: array for name, array in whole.arrays("baseline.npz").items() if name.startswith("labels/")}
+    slim = altered(whole, tmp_path, {"baseline.npz": dump_npz(**kept)})
+    summary = simulate(slim, HELD_OUT, "litert_ref").summary
+    alone = simulate(altered(slim, tmp_path, decision=DecisionSpec()), HELD_OUT, "litert_ref").summary
+    assert summary["agreement"] == 1.0 and summary["accuracy_drop_points"] == 0.0
+    assert summary["accuracy"] != alone["accuracy"]
+    assert summary["baseline"]["accuracy"] == pytest.approx(alone["baseline"]["accuracy"], abs=0.02)  # N - 1 windows
+
+
+def test_rejected_windows_are_counted_and_count_as_wrong(tmp_path):
+    spec = DecisionSpec(uncertain_below=0.9)
+    result = simulate(make_tiny_bundle(tmp_path, decision=spec, held_out=HELD_OUT), HELD_OUT, "litert_ref")
+    summary, decision = result.summary, result.summary["decision"]
+    check_schema(summary)
+    truth = np.concatenate([t.truth for t in result.traces])
+    decided = np.concatenate([t.decisions for t in result.traces])
+    scored = truth >= 0
+    assert decision["rejected"] == {"uncertain": (decided[scored] == 3).sum(), "unknown": 0}
+    assert decision["coverage"] == pytest.approx((decided[scored] < 3).mean())
+    assert 0 < decision["coverage"] < 1
+    assert summary["accuracy"] == pytest.approx((truth == decided)[scored].mean())
+    assert decision["covered_accuracy"] > summary["accuracy"]
+    assert result.labels == (*LABELS, "uncertain", "unknown") == tuple(summary["confusion"]["labels"])
+    assert np.sum(summary["confusion"]["device"]) == summary["windows"]
+    assert "uncertain" in report.render(result).lower()
+
+
+def test_with_a_lag_decisions_are_scored_against_the_windows_they_are_about(tmp_path):
+    spec = DecisionSpec("hmm", grammar=GRAMMAR, lag=2)
+    result = simulate(make_tiny_bundle(tmp_path, decision=spec, held_out=HELD_OUT), HELD_OUT, "litert_ref")
+    assert result.summary["decision"]["delay_s"] == 2 * 16 / 50
+    for trace, recording in zip(result.traces, HELD_OUT, strict=True):
+        assert trace.truth[:2].tolist() == [-1, -1]
+        assert np.array_equal(trace.truth[2:], window_labels(recording.labels, 32, 16)[:-2])
 
 
 def test_recordings_without_labels_or_baseline(bundle):

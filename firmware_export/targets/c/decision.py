@@ -1,24 +1,26 @@
-"""The decision stage in C: each head's answers, and the smoothing of the first head's; as ``device_sim.decisions``."""
+"""The decision stage in C: each head's answers, of the first after its smoothing; as ``device_sim.decisions``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgehar.bundle import DecisionSpec, Head
+from edgehar.bundle import Head
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import UnsupportedOpError
 from edgehar.heads import KINDS, power_table, sigmoid_table
 from firmware_export.affine import INT8_MIN
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.part import Member, Part
+from firmware_export.targets.c.smoothing import smoothing_part
 from firmware_export.targets.c.text import comment, definition, identifier, string
 
 STRUCT = """
 /* @kind@ head @title@ */
 @labels@
-extern const char *const @table@[@count@];
+extern const char *const @table@[@texts@];
 
 typedef struct @type@ {
     @members@
@@ -34,44 +36,6 @@ for (int i = 0; i < @count@; i++) {
     decision->@head@.answers[i] = @yes@;
 }
 """
-NONE = """
-@softmax@, decision->@head@.probability);
-decision->@head@.label = har_largest(decision->@head@.probability, @count@);
-"""
-EMA = """
-float probability[@count@];
-@softmax@, probability);
-for (int i = 0; i < @count@; i++) {
-    float *mean = decision->@head@.probability + i;
-    float past = *mean * har_smoothing[0];
-    float fresh = probability[i] * har_smoothing[1];
-    *mean = ctx->decisions == 0 ? probability[i] : past + fresh;
-}
-decision->@head@.label = har_largest(decision->@head@.probability, @count@);
-"""
-MAJORITY = """
-float *share = decision->@head@.probability;
-const int votes = ctx->decisions < @votes@ ? (int)ctx->decisions + 1 : @votes@;
-int count[@count@] = {0};
-int most = 0;
-@softmax@, share);
-memmove(ctx->votes + 1, ctx->votes, (@votes@ - 1) * sizeof *ctx->votes);
-ctx->votes[0] = har_largest(share, @count@);
-for (int i = 0; i < votes; i++) {
-    count[ctx->votes[i]]++;
-}
-for (int i = 0; i < votes; i++) {
-    if (count[ctx->votes[i]] > most) { /* of equals the one voted for last */
-        most = count[ctx->votes[i]];
-        decision->@head@.label = ctx->votes[i];
-    }
-}
-for (int i = 0; i < @count@; i++) {
-    share[i] = (float)count[i] / (float)votes;
-}
-"""
-SMOOTHINGS = {"none": NONE, "ema": EMA, "majority": MAJORITY}
-MOST_VOTES = 1023
 
 
 @dataclass(frozen=True)
@@ -121,13 +85,23 @@ def head_names(heads: Sequence[Head], enrolled: Sequence[str] = ()) -> tuple[Hea
     return tuple(names)
 
 
-def head_types(heads: Sequence[Head], names: Sequence[HeadNames]) -> str:
-    """Return the declarations of all heads for ``har.h``: label numbers, label texts, the struct of answers."""
-    taken: list[str] = []
-    return "\n\n".join(_head_type(head, c_names, taken) for head, c_names in zip(heads, names, strict=True))
+def head_types(heads: Sequence[Head], names: Sequence[HeadNames], rejections: Sequence[str] = ()) -> str:
+    """Return the declarations of all heads for ``har.h``: label numbers, label texts, the struct of answers.
+
+    ``rejections`` are labels of the first head's decisions beside its own.
+    """
+    taken = [_rejection(name) for name in rejections]
+    further = [rejections, *([()] * (len(heads) - 1))]
+    return "\n\n".join(
+        _head_type(head, c_names, taken, more) for head, c_names, more in zip(heads, names, further, strict=True)
+    )
 
 
-def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
+def _rejection(name: str) -> str:
+    return f"HAR_LABEL_{name.upper()}"
+
+
+def _head_type(head: Head, names: HeadNames, taken: list[str], rejections: Sequence[str]) -> str:
     notes = {
         "probability": "of each label",
         "label": f"index into {names.table}",
@@ -139,6 +113,7 @@ def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
     for index, label in enumerate(names.labels):
         taken.append(_unique(f"HAR_LABEL_{upper}_{identifier(label).upper()}", taken, index))
         numbers.append(f"#define {taken[-1]} {index}")
+    numbers += [f"#define {_rejection(name)} {len(names.labels) + i}" for i, name in enumerate(rejections)]
     members = [Member(m.kind, m.name, m.shape, notes[m.name]).text for m in names.members]
     return code(
         STRUCT,
@@ -146,15 +121,20 @@ def _head_type(head: Head, names: HeadNames, taken: list[str]) -> str:
         title=comment(repr(head.name)),
         table=names.table,
         count=len(names.labels),
+        texts=len(names.labels) + len(rejections),
         labels="\n".join([f"#define HAR_{upper}_LABELS {len(names.labels)}", *numbers]),
         type=f"har_{names.member}",
         members="\n".join(members),
     )
 
 
-def label_tables(names: Sequence[HeadNames]) -> str:
+def label_tables(names: Sequence[HeadNames], rejections: Sequence[str] = ()) -> str:
     """Return the definitions of the label texts for ``har.c``."""
-    return "\n".join(definition(f"const char *const {c.table}[{len(c.labels)}]", map(string, c.labels)) for c in names)
+    texts = [(*c.labels, *(() if index else rejections)) for index, c in enumerate(names)]
+    return "\n".join(
+        definition(f"const char *const {c.table}[{len(labels)}]", map(string, labels))
+        for c, labels in zip(names, texts, strict=True)
+    )
 
 
 def decision_parts(
@@ -196,27 +176,12 @@ def _first(head: Head, names: HeadNames, spec: DecisionSpec, enrolment: bool) ->
         raise UnsupportedOpError(
             f"target 'c': the first head {head.name!r} is {head.kind}; events need one that chooses one of its labels"
         )
-    if spec.smoothing not in SMOOTHINGS or (spec.smoothing == "majority" and spec.strength > MOST_VOTES):
-        raise UnsupportedOpError(
-            f"target 'c' cannot write the smoothing {spec.smoothing!r} of strength {spec.strength}; it writes "
-            f"{', '.join(SMOOTHINGS)}, majority of at most {MOST_VOTES} votes"
-        )
     table = power_table_name(names)
-    tables = {table: power_table(head.quant)}
-    members: tuple[Member, ...] = ()
-    if spec.smoothing == "ema":
-        tables["har_smoothing"] = np.array([spec.strength, 1.0 - spec.strength], np.float32)
-    if spec.smoothing == "majority":
-        members = (Member("int16_t", "votes", (int(spec.strength),), "newest first"),)
-    softmax = f"har_probabilities(decision->{names.member}.logits, {len(head.labels)}, {table}"
-    body = code(
-        SMOOTHINGS[spec.smoothing],
-        head=names.member,
-        count=len(names.labels),
-        softmax="har_belong(ctx" if enrolment else softmax,
-        votes=int(spec.strength),
-    )
-    return Part(body, members, tables)
+    powers = power_table(replace(head.quant, scale=head.quant.scale / spec.temperature))
+    own = len(head.labels)
+    softmax = "har_belong(ctx" if enrolment else f"har_probabilities(decision->{names.member}.logits, {own}, {table}"
+    part = smoothing_part(spec, names.member, softmax, own, len(names.labels))
+    return replace(part, tables={table: powers, **part.tables})
 
 
 def _unique(name: str, taken: Sequence[str], index: int) -> str:

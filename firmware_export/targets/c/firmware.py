@@ -10,6 +10,7 @@ from importlib import resources
 import numpy as np
 
 from edgehar.bundle import Manifest
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import ExportError
 from edgehar.files import sha256_bytes
 from edgehar.references import References
@@ -31,6 +32,7 @@ from firmware_export.targets.c.network import Network, Optimize, runtime, write_
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
 from firmware_export.targets.c.prototypes import HEADER as PROTOTYPES_HEADER
 from firmware_export.targets.c.prototypes import enrolled_labels, enrolment_parts
+from firmware_export.targets.c.smoothing import HMM_HEADER
 from firmware_export.targets.c.streaming import Stream, stream
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
@@ -164,6 +166,12 @@ def write_firmware(
         *(member for part in parts for member in part.members),
         *SMALL_STATE,
     )
+    wanted = {
+        HEADER: bool(features),
+        HMM_HEADER: manifest.decision.smoothing == "hmm",
+        PROTOTYPES_HEADER: enrolment.wanted,
+    }
+    further = [name for name, is_wanted in wanted.items() if is_wanted]
     channels = [f"{c.name} ({c.unit})" for c in manifest.channels]
     minimum = manifest.decision.min_decisions
     words: dict[str, object] = {
@@ -192,16 +200,16 @@ def write_firmware(
         "first": names[0].member,
         "first_labels": names[0].table,
         "sources": " ".join(sorted({"har.c", *(name for name in network.files if name.endswith(".c"))})),
-        "heads": head_types(manifest.heads, names),
+        "heads": head_types(manifest.heads, names, manifest.decision.rejections),
+        "lag": manifest.decision.delay,
         "members": "\n".join(member.text for member in decision_members(names, enrolment.answer)[2:]),
         "context": "\n".join(member.text for member in members),
-        "tables": f"{label_tables(names)}\n{tables_text(parts)}",
+        "tables": f"{label_tables(names, manifest.decision.rejections)}\n{tables_text(parts)}",
         "magic": f"0x{sha256_bytes(network.files['har_model.c'])[:8]}",
         "front_end": front_end.body,
         "windows": windows.body,
         "features": "\n\n".join(part.body for part in features),
-        "feature_headers": f'#include "{HEADER}"' if features else "",
-        "prototype_headers": f'#include "{PROTOTYPES_HEADER}"' if enrolment.wanted else "",
+        "further_headers": "\n".join(f'#include "{name}"' for name in further),
         "embedding": enrolment.structs,
         "enrolment_error": enrolment.error,
         "enrolment_declarations": enrolment.declarations,
@@ -213,10 +221,10 @@ def write_firmware(
         "min_decisions": minimum,
         "smoothing": f"smoothing {manifest.decision.smoothing}",
         **asdict(grid_of(manifest.rate_hz)),
+        **_announcing(manifest.decision, len(names[0].labels)),
     }
     files = {name: _template(name, words) for name in TEMPLATES} | {
-        name: runtime(name)
-        for name in (*HEADERS, *([HEADER] if features else []), *([PROTOTYPES_HEADER] if enrolment.wanted else []))
+        name: runtime(name) for name in (*HEADERS, *further)
     }
     return Firmware(
         files={**files, **network.files},
@@ -225,6 +233,18 @@ def write_firmware(
         constant_bytes=network.weight_bytes + tables_bytes(parts),
         stream=of_hop,
     )
+
+
+def _announcing(decision: DecisionSpec, labels: int) -> dict[str, str]:
+    """Words of ``har_announce``: when the window was that a decision is about, and how probable its label is."""
+    probability = "answer->probability[label]"
+    if decision.rejections:
+        probability = f"label < {labels} ? {probability} : 0.0F"
+    words = {"about": "ctx->samples - 1", "about_ms": "ctx->decision.t_ms", "probability": probability}
+    if decision.delay:
+        lag = "(ctx->decisions > HAR_LAG ? HAR_LAG : ctx->decisions - 1)"
+        words |= {"about": f"ctx->samples - 1 - HAR_HOP * {lag}", "about_ms": "ctx->times_ms[0]"}
+    return words
 
 
 def _check(manifest: Manifest, graph: Graph) -> None:

@@ -4,8 +4,7 @@
 #include <stddef.h>
 
 #include "har_decision.h"
-@feature_headers@
-@prototype_headers@
+@further_headers@
 #include "har_signal.h"
 
 /* A stage stays a function of its own: a profiler tells stages apart, and the network's stack does not add to theirs. */
@@ -81,8 +80,8 @@ HAR_STAGE static void har_announce(har_context *ctx, har_event *event)
     }
     if (ctx->settled || label != ctx->candidate) {
         ctx->candidate = label;
-        ctx->candidate_start = ctx->samples - 1;
-        ctx->candidate_ms = ctx->decision.t_ms;
+        ctx->candidate_start = @about@;
+        ctx->candidate_ms = @about_ms@;
         ctx->candidate_count = 0;
         ctx->settled = 0;
     }
@@ -92,7 +91,7 @@ HAR_STAGE static void har_announce(har_context *ctx, har_event *event)
     }
     event->kind = HAR_EVENT_ACTIVITY;
     event->label = label;
-    event->probability = answer->probability[label];
+    event->probability = @probability@;
     event->start = ctx->candidate_start;
     event->start_ms = ctx->candidate_ms;
     event->ended = ctx->label;

@@ -19,6 +19,7 @@ extern "C" {
 #define HAR_CHANNELS @channels@ /* of a sample: see har_push() */
 #define HAR_WINDOW @window@ /* samples that a decision looks at */
 #define HAR_HOP @hop@ /* samples from decision to decision */
+#define HAR_LAG @lag@ /* a decision's label and probabilities are about the window so many decisions ago */
 @rows@
 #define HAR_INPUT_BYTES @input_bytes@ /* of what the network is given */
 #define HAR_CONTEXT_BYTES @context_bytes@ /* RAM, all of it except for the stack */
