@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 5305bcfb3b7a5ff71ddb474b0ebfb9f9df826e98d1480cded8c55a45c23fcfd6
+ * RUN; SHA-256 of the bundle before: 8c54ed40fe24944d87d1e78f9541189c9625ced0040c518631ff3dbb9829f74d
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -20,6 +20,7 @@ extern "C" {
 #define HAR_CHANNELS 6 /* of a sample: see har_push() */
 #define HAR_WINDOW 128 /* samples that a decision looks at */
 #define HAR_HOP 64 /* samples from decision to decision */
+#define HAR_LAG 0 /* a decision's label and probabilities are about the window so many decisions ago */
 #define HAR_INPUT_BYTES 1152 /* of what the network is given */
 #define HAR_CONTEXT_BYTES 13592 /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES 10265 /* weights and tables in flash, without the code */

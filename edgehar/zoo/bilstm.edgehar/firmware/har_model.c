@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 5305bcfb3b7a5ff71ddb474b0ebfb9f9df826e98d1480cded8c55a45c23fcfd6 */
+ * RUN; SHA-256 of the bundle before: 8c54ed40fe24944d87d1e78f9541189c9625ced0040c518631ff3dbb9829f74d */
 #include "har_model.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae
+ * 13e734481f2c16b0fc7f23d00fef962afa9bb7794e1ee6fa1c1bc31eebd132e0
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -20,6 +20,7 @@ extern "C" {
 #define HAR_CHANNELS 6 /* of a sample: see har_push() */
 #define HAR_WINDOW 128 /* samples that a decision looks at */
 #define HAR_HOP 64 /* samples from decision to decision */
+#define HAR_LAG 0 /* a decision's label and probabilities are about the window so many decisions ago */
 #define HAR_INPUT_BYTES 1152 /* of what the network is given */
 #define HAR_CONTEXT_BYTES 4912 /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES 23497 /* weights and tables in flash, without the code */

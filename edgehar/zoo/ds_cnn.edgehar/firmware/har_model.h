@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * d5b9b5d2b64275d2673cd5becb39d6fdcf5469c9c5fe7520c8a914783697bcae
+ * 13e734481f2c16b0fc7f23d00fef962afa9bb7794e1ee6fa1c1bc31eebd132e0
  *
  * 8 layers, 227592 multiply-accumulates a window. No allocation, no globals that change, no float.
  */

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 304df6a4ce714ade946b7760310a2d8d5aa59d72d2d380bd1a3c9f0132d9eb64
+ * 44d134fcd90c01f78fae9f1677226c4e98ca19072b9992537c21586c0ef45efc
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -21,6 +21,7 @@ extern "C" {
 #define HAR_CHANNELS 6 /* of a sample: see har_push() */
 #define HAR_WINDOW 128 /* samples that a decision looks at */
 #define HAR_HOP 64 /* samples from decision to decision */
+#define HAR_LAG 0 /* a decision's label and probabilities are about the window so many decisions ago */
 #define HAR_INPUT_BYTES 1152 /* of what the network is given */
 #define HAR_CONTEXT_BYTES 5776 /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES 61769 /* weights and tables in flash, without the code */

@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 07d7e0dc0e5cecf511a3490faf12727b5d94461a5862c1501d88e5be4e93e5c8
+ * 8ad89da0bdd2d137a393cf88d136ad8f552ab98e0c184f0102110de0bb03b9e7
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -21,6 +21,7 @@ extern "C" {
 #define HAR_CHANNELS 6 /* of a sample: see har_push() */
 #define HAR_WINDOW 128 /* samples that a decision looks at */
 #define HAR_HOP 64 /* samples from decision to decision */
+#define HAR_LAG 0 /* a decision's label and probabilities are about the window so many decisions ago */
 #define HAR_INPUT_BYTES 1152 /* of what the network is given */
 #define HAR_CONTEXT_BYTES 2848 /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES 8873 /* weights and tables in flash, without the code */

@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * 09cdfb6b85c2f20f72454d2c7ac6b31366000aa615356e4a9dd7be8566b98b98
+ * 15d2f4282bce750d709b05fc8f52d4caebed4667ac10e579398909c7e28b80b6
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -23,6 +23,7 @@ extern "C" {
 #define HAR_CHANNELS 6 /* of a sample: see har_push() */
 #define HAR_WINDOW 128 /* samples that a decision looks at */
 #define HAR_HOP 64 /* samples from decision to decision */
+#define HAR_LAG 0 /* a decision's label and probabilities are about the window so many decisions ago */
 #define HAR_INPUT_BYTES 1152 /* of what the network is given */
 #define HAR_CONTEXT_BYTES 3984 /* RAM, all of it except for the stack */
 #define HAR_CONSTANT_BYTES 22393 /* weights and tables in flash, without the code */
