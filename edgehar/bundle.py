@@ -2,7 +2,7 @@
 
 ``NAME.edgehar/`` holds ``manifest.json`` and the files it lists with size and SHA-256. The manifest is written in
 one canonical form and carries the SHA-256 of itself without that field, so a changed byte anywhere is found and
-the file is named.
+the file is named. The same in one file is :mod:`edgehar.package`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from edgehar.decision_spec import DecisionSpec  # part of the manifest, so it is
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
 from edgehar.heads import Task
+from edgehar.package import MANIFEST, Package, read_package
 from edgehar.precision import Precision
 from edgehar.recording import Channel
 from edgehar.signal import FrontEnd, NetworkInput, QuantParams
 
 SCHEMA_VERSION = 2
-MANIFEST = "manifest.json"
 REFERENCES = "references.npz"  # embeddings of known windows, in bundles to which labels can be enrolled
 MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is not one
 MAX_MANIFEST_BYTES = 4 * 2**20
@@ -397,20 +397,31 @@ def _no_constant(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened, verified bundle. ``read`` hands out only bytes whose hash the manifest states."""
+    """An opened, verified bundle. ``read`` hands out only bytes whose hash the manifest states.
+
+    Attributes:
+        path: folder, or packed file.
+        manifest: what it is.
+        package: the file taken apart; None of a folder.
+    """
 
     path: Path
     manifest: Manifest
+    package: Package | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
-        """Open a bundle folder, or ``zoo:NAME``, and verify every file in it.
+        """Open a bundle folder, a packed bundle or ``zoo:NAME``, and verify every file in it.
+
+        A packed bundle's signature is not looked at (:func:`edgehar.signing.open_bundle`).
 
         Raises:
             UsageError: there is no such bundle.
             BundleError: a file is missing, truncated, altered, or not listed; the message names it.
         """
         folder = resolve(path)
+        if folder.is_file():
+            return cls.from_package(read_package(folder), folder)
         try:
             size = (folder / MANIFEST).stat().st_size
             if size > MAX_MANIFEST_BYTES:
@@ -422,14 +433,32 @@ class Bundle:
             manifest = Manifest.from_bytes(raw)
         except BundleError as error:
             raise BundleError(f"{folder}: {error}") from None
-        bundle = cls(folder, manifest)
-        for name in manifest.files:
-            bundle.read(name)
-        extra = {str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
-        unlisted = sorted(extra - set(manifest.files) - {MANIFEST})
+        found = {str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
+        return cls(folder, manifest)._verified(found)
+
+    @classmethod
+    def from_package(cls, package: Package, path: Path) -> Bundle:
+        """Open a packed bundle and verify every file in it.
+
+        Raises:
+            BundleError: a file is missing, altered, or not listed, or it is not the bundle that was released.
+        """
+        try:
+            manifest = Manifest.from_bytes(package.files[MANIFEST])
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from None
+        if (manifest.name, manifest.sha256) != (package.release.name, package.release.bundle_sha256):
+            raise BundleError(f"{path}: holds another bundle than the released one; get the file again")
+        return cls(path, manifest, package)._verified(set(package.files))
+
+    def _verified(self, found: set[str]) -> Bundle:
+        """Itself, after reading every file; ``found`` are those that are there."""
+        for name in self.manifest.files:
+            self.read(name)
+        unlisted = sorted(found - set(self.manifest.files) - {MANIFEST})
         if unlisted:
-            raise BundleError(f"{folder}: {unlisted[0]!r} is not listed in the manifest; remove it or export again")
-        return bundle
+            raise BundleError(f"{self.path}: {unlisted[0]!r} is not listed in the manifest; remove it or export again")
+        return self
 
     @property
     def sha256(self) -> str:
@@ -448,15 +477,9 @@ class Bundle:
                 f"{self.path}: no file {name!r} in this bundle; it has {', '.join(sorted(self.manifest.files))}"
             )
         path = self.path / name
-        try:
-            if path.is_symlink():
-                raise BundleError(f"{path}: is a symbolic link, expected a plain file")
-            size = path.stat().st_size
-            if size != entry.bytes or size > MAX_FILE_BYTES:
-                raise BundleError(f"{path}: {size} bytes, the manifest says {entry.bytes}; get the bundle again")
-            data = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{path}: cannot be read ({error.strerror}); get the bundle again") from None
+        data = self._stored(path, entry.bytes) if self.package is None else self.package.files.get(name, b"")
+        if len(data) != entry.bytes:
+            raise BundleError(f"{path}: {len(data)} bytes, the manifest says {entry.bytes}; get the bundle again")
         found = sha256_bytes(data)
         if found != entry.sha256:
             raise BundleError(
@@ -465,13 +488,33 @@ class Bundle:
             )
         return data
 
+    @staticmethod
+    def _stored(path: Path, expected: int) -> bytes:
+        try:
+            if path.is_symlink():
+                raise BundleError(f"{path}: is a symbolic link, expected a plain file")
+            size = path.stat().st_size
+            if size != expected or size > MAX_FILE_BYTES:
+                raise BundleError(f"{path}: {size} bytes, the manifest says {expected}; get the bundle again")
+            return path.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read ({error.strerror}); get the bundle again") from None
+
+    def contents(self) -> dict[str, bytes]:
+        """Return every file by name, the manifest among them.
+
+        Raises:
+            BundleError: see :meth:`read`.
+        """
+        return {MANIFEST: self.manifest.to_bytes(), **{name: self.read(name) for name in self.manifest.files}}
+
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of an ``.npz`` file of the bundle, pickles refused."""
         return load_npz(self.read(name), f"{self.path / name}")
 
 
 def resolve(path: str | Path) -> Path:
-    """Return the folder behind a bundle path or ``zoo:NAME``.
+    """Return the folder or file behind a bundle path or ``zoo:NAME``.
 
     Raises:
         UsageError: there is none; lists the zoo when a zoo name was asked for.
@@ -483,10 +526,10 @@ def resolve(path: str | Path) -> Path:
         if name not in names:
             raise UsageError(f"no bundle {text!r} in the zoo; there are {', '.join(ZOO_PREFIX + n for n in names)}")
         return ZOO_FOLDER / f"{name}.edgehar"
-    folder = Path(text)
-    if not folder.is_dir():
-        raise UsageError(f"{text}: no such bundle folder; a bundle is a folder NAME.edgehar or zoo:NAME")
-    return folder
+    found = Path(text)
+    if not (found.is_dir() or found.is_file()):
+        raise UsageError(f"{text}: no such bundle; a bundle is a folder or a packed file NAME.edgehar, or zoo:NAME")
+    return found
 
 
 def zoo_names() -> list[str]:

@@ -76,7 +76,7 @@ def test_realtime_waits_for_every_sample(bundle, tmp_path):
 
 
 WRONG = {
-    "no_bundle": (["nowhere.edgehar"], 2, "no such bundle folder"),
+    "no_bundle": (["nowhere.edgehar"], 2, "no such bundle"),
     "no_engine": (["BUNDLE", "--engine", "tpu"], 2, "no engine 'tpu'"),
     "option": (["BUNDLE", "--fast"], 2, "--fast"),
     "seconds": (["BUNDLE", "--seconds", "-1"], 2, "--seconds"),
