@@ -19,8 +19,8 @@ from device_sim.results import SimulationResult
 from device_sim.simulate import simulate, write_summary
 from device_sim.sources import first_seconds, golden_recording, read_csv
 from device_sim.telemetry import STAGES
-from edgehar.bundle import Bundle
 from edgehar.errors import EdgeharError, UsageError
+from edgehar.signing import open_bundle
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m device_sim", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder NAME.edgehar, or zoo:NAME")
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder or packed file NAME.edgehar, or zoo:NAME")
+    add_trust_options(parser)
     parser.add_argument("recordings", metavar="RECORDING.csv", nargs="*", type=Path, help="default: the golden stream")
     parser.add_argument(
         "--engine",
@@ -69,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_trust_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which bundles are taken."""
+    parser.add_argument("--key", type=Path, metavar="PUB.pem", help="refuse bundles that are not signed with this key")
+    parser.add_argument("--min-release", type=int, metavar="N", help="with --key: refuse releases lower than N")
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports in the one line that all errors of edgehar have."""
 
@@ -84,7 +91,7 @@ def _positive(text: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    bundle = Bundle.open(options.bundle)
+    bundle = open_bundle(options.bundle, options.key, options.min_release)
     if options.recordings:
         recordings = [read_csv(path, bundle.manifest, options.resample) for path in options.recordings]
     else:

@@ -84,7 +84,7 @@ def verify(package: Package, key_path: Path, where: str) -> None:
 
 
 def open_bundle(path: str | Path, key_path: Path | None, min_release: int | None = None) -> Bundle:
-    """Open a bundle, and where a key is given, only if it is signed and new enough: nothing is used before that is sure.
+    """Open a bundle; where a key is given, only one that is signed and new enough, before anything of it is used.
 
     Args:
         path: folder, packed file or ``zoo:NAME``.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.device import Device
+from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.golden import check_golden
 from device_sim.sources import golden_recording
 from device_sim.update.flash import SECTOR_BYTES, Flash, PowerCutError

@@ -117,7 +117,7 @@ class Slots:
         Raises:
             BundleError: neither slot holds a whole package.
         """
-        troubles = []
+        troubles: list[str] = []
         for record in self.records():
             try:
                 return Boot(record, self._stored(record), "; ".join(troubles))

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
+    from device_sim.__main__ import add_trust_options
+
     parser = subparsers.add_parser("simulate", help="replay recordings through a device engine", description=__doc__)
-    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder, packed file or zoo:NAME")
+    add_trust_options(parser)
     parser.add_argument("--engine", default="litert", help="on-device interpreter (default: litert)")
     add_recording_options(parser)
     add_board_option(parser)
@@ -124,11 +127,11 @@ def run(args: argparse.Namespace) -> int:
 
     from device_sim import report
     from device_sim.simulate import write_summary
-    from edgehar.bundle import Bundle
     from edgehar.cli.held_out import choose_recordings
     from edgehar.cli.tables import summary_table
+    from edgehar.signing import open_bundle
 
-    bundle = Bundle.open(args.bundle)
+    bundle = open_bundle(args.bundle, args.key, args.min_release)
     recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
     profile = cost_on_board(bundle, args.board)
     chosen = shorten(recordings, args.seconds)

@@ -9,16 +9,12 @@ from pathlib import Path
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
+    from device_sim.__main__ import add_trust_options
+
     parser = subparsers.add_parser("verify", help="check hashes and signature of a bundle", description=__doc__)
     parser.add_argument("bundle", metavar="BUNDLE", help="packed file, bundle folder or zoo:NAME")
     add_trust_options(parser)
     parser.add_argument("--unpack", type=Path, metavar="DIR", help="write it as a folder, if it is in order")
-
-
-def add_trust_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which bundles are taken."""
-    parser.add_argument("--key", type=Path, metavar="PUB.pem", help="refuse bundles that are not signed with this key")
-    parser.add_argument("--min-release", type=int, metavar="N", help="with --key: refuse releases lower than N")
 
 
 def run(args: argparse.Namespace) -> int:
