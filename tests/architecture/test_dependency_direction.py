@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
     *("edgehar.c_compiler", "edgehar.c_pipeline", "edgehar.precision", "edgehar.references", "edgehar.decision_spec"),
+    *("edgehar.package", "edgehar.signing"),
 }
 # What each package may import at its top level, besides itself and the standard library.
 ALLOWED = {
@@ -37,11 +38,13 @@ SINGLE = {
     "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.c_compiler", "edgehar.errors"},
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
+    "edgehar/package.py": {"edgehar.errors", "edgehar.files"},
+    "edgehar/signing.py": {"edgehar.bundle", "edgehar.errors", "edgehar.package"},  # cryptography on demand
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
     "edgehar/references.py": {"numpy", "edgehar.bundle", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
-        *("edgehar.precision", "edgehar.decision_spec"),
+        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package"),
     },
 }
 ONLY_TORCH = "firmware_export/to_onnx.py"
