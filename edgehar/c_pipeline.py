@@ -287,6 +287,12 @@ def firmware_files(bundle: Bundle) -> dict[str, bytes]:
     return {name.removeprefix(FOLDER): bundle.read(name) for name in names}
 
 
+def is_streaming(bundle: Bundle) -> bool:
+    """Return whether a bundle has firmware whose network computes only the columns that a hop brings."""
+    header = f"{FOLDER}har_model.h"
+    return header in bundle.manifest.files and b"#define HAR_MODEL_STREAMING " in bundle.read(header)
+
+
 def decision_type(heads: Sequence[Head], embedding: int = 0, labels: int = 0) -> np.dtype[Any]:
     """Return the layout of ``har_decision``; the members of heads are called ``head_0``, ``head_1``, ...
 

@@ -36,6 +36,7 @@ from firmware_export.model_card import model_card
 from firmware_export.ops import is_stateful
 from firmware_export.reference import run
 from firmware_export.targets.c import Optimize, write_firmware
+from firmware_export.targets.c.streaming import Stream, stream
 from firmware_export.verify import VerificationReport, verified_every
 from firmware_export.verify_firmware import verify_firmware
 from firmware_export.verify_real import RealVerification
@@ -94,6 +95,7 @@ class ExportPlan:
         decision: smoothing and debounce on the device.
         targets: which formats go into the bundle.
         optimize: what the C kernels are chosen for.
+        streaming: the C network computes only the columns that a hop brings.
         embedding: name of the network's last output where that is an embedding and not a head's logits.
         references: known windows to enrol against, of people that the network or its settings were fitted on.
         slim: leave out the float files and the baseline's logits (what ships inside a package).
@@ -116,6 +118,7 @@ class ExportPlan:
     decision: DecisionSpec = NO_SMOOTHING
     targets: tuple[str, ...] = ("tflite", "onnx")
     optimize: Optimize = Optimize.SPEED
+    streaming: bool = False
     embedding: str = ""
     references: ReferenceWindows | None = None
     slim: bool = False
@@ -148,13 +151,15 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
 
     Raises:
         VerificationError: engines disagree by more than their bound; nothing is written.
-        UnsupportedOpError: the network has an operator that cannot be exported.
-        UsageError: an unknown target, or ``out`` is not a bundle.
+        UnsupportedOpError: the network has an operator that cannot be exported, or does not stream though it is to.
+        UsageError: an unknown target, ``out`` is not a bundle, or the hop does not stream.
     """
     _check(plan, out)
     say("converting")
     begin = time.perf_counter()
     converted = convert(plan.onnx, plan.calibration, plan.recipe)
+    if plan.streaming:
+        stream(converted.integers, plan.window, plan.hop)  # refused before the long work rather than after it
     windows = [device_tensors(plan, item.recording, converted.input_quants) for item in plan.held_out]
     every_window = tuple(map(np.concatenate, zip(*windows, strict=True)))
     count = len(every_window[0])
@@ -198,11 +203,14 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     references = None if plan.references is None else _reference_embeddings(plan.references, converted)
     if "c" in plan.targets:
         say("compiling and verifying the firmware")
-        firmware = write_firmware(manifest, converted.graph, _origin(plan), plan.optimize, references).files
+        firmware = write_firmware(
+            manifest, converted.graph, _origin(plan), plan.optimize, references, streaming=plan.streaming
+        )
         samples = [item.recording.samples for item in plan.held_out]
-        row = asdict(verify_firmware(firmware, manifest, samples, every_window, outputs))
-        manifest = replace(manifest, provenance=_with_engine(manifest.provenance, row))
-        files |= {FOLDER + name: data for name, data in firmware.items()}
+        row = asdict(verify_firmware(firmware.files, manifest, samples, every_window, outputs))
+        evidence = {**_with_engine(manifest.provenance["verification"], row), **_streaming(firmware.stream)}
+        manifest = replace(manifest, provenance={**manifest.provenance, "verification": evidence})
+        files |= {FOLDER + name: data for name, data in firmware.files.items()}
     files |= plan.baseline
     if plan.slim:
         files["baseline.npz"] = _without_logits(plan)
@@ -234,13 +242,23 @@ def _check(plan: ExportPlan, out: Path) -> None:
 def _origin(plan: ExportPlan) -> str:
     """What the first lines of generated files say: how to make the network again, and which one it was."""
     command = f"{plan.provenance['command']}; edgehar export RUN --target c --recipe {plan.recipe}"
+    if plan.hop != plan.provenance["config"].get("hop", plan.hop):
+        command += f" --hop {plan.hop}"
+    if plan.streaming:
+        command += " --streaming"
     return f"{plan.name}, made by: {command}. SHA-256 of the float model: {sha256_bytes(plan.onnx)}"
 
 
-def _with_engine(provenance: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Provenance whose verification has a further engine."""
-    evidence = provenance["verification"]
-    return {**provenance, "verification": {**evidence, "engines": [*evidence["engines"], row]}}
+def _with_engine(evidence: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The verification with a further engine."""
+    return {**evidence, "engines": [*evidence["engines"], row]}
+
+
+def _streaming(hops: Stream | None) -> dict[str, Any]:
+    """What of the network the firmware computes every hop; nothing where it computes whole windows."""
+    if hops is None:
+        return {}
+    return {"streaming": {"macs": hops.macs, "window_macs": hops.window_macs, "rest": hops.rest}}
 
 
 def _windows(plan: ExportPlan, recording: Recording) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
     label, unit = manifest.precision.label, difference_unit(evidence["engines"])
     accuracy, macro_f1 = evidence[f"{label}_accuracy"], evidence[f"{label}_macro_f1"]
     drop = 100 * (baseline["accuracy"] - accuracy)
+    macs = f"{model['macs']:,} MACs a decision{streaming_words(evidence)}"
     engines = "\n".join(
         f"| {e['engine']} | {e['windows']:,} | {largest_difference(e)} | {100 * e['exact']:.2f} % "
         f"| {100 * e['same_label']:.2f} % |"
@@ -38,7 +39,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 
 | | |
 |---|---|
-| model | {model["name"]}, {model["parameters"]:,} parameters, {model["macs"]:,} MACs a decision |
+| model | {model["name"]}, {model["parameters"]:,} parameters, {macs} |
 | recipe | {manifest.recipe}{mixed_words(evidence)} |
 {_inputs(manifest)}
 {_embedding(manifest)}| data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
@@ -86,6 +87,15 @@ def difference_unit(engines: Sequence[Mapping[str, Any]]) -> str:
 def largest_difference(engine: Mapping[str, Any]) -> str:
     """Return an engine's largest difference without its unit."""
     return f"{engine['max_sd']:.1g}" if "max_sd" in engine else str(engine["max_lsb"])
+
+
+def streaming_words(evidence: Mapping[str, Any]) -> str:
+    """Return how much of the network firmware that streams computes every hop, nothing for other firmware."""
+    if "streaming" not in evidence:
+        return ""
+    found = evidence["streaming"]
+    rest = f"; over the whole window: {found['rest']} and what follows" if found["rest"] else ""
+    return f"; the firmware streams, {found['macs']:,} a hop{rest}"
 
 
 def mixed_words(evidence: Mapping[str, Any]) -> str:

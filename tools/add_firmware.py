@@ -15,7 +15,7 @@ import numpy as np
 
 from device_sim.sources import golden_arrays, stream_of
 from edgehar.bundle import Bundle, write_bundle
-from edgehar.c_pipeline import FOLDER
+from edgehar.c_pipeline import FOLDER, is_streaming
 from edgehar.cli.networks import integers_of
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
@@ -48,7 +48,8 @@ def add_firmware(bundle: Bundle) -> Bundle:
     origin = (
         f"{manifest.name}, made by: {manifest.provenance['command']}; SHA-256 of the bundle before: {bundle.sha256}"
     )
-    firmware = write_firmware(manifest, integers, origin, references=find_references(bundle)).files
+    known, streaming = find_references(bundle), is_streaming(bundle)
+    firmware = write_firmware(manifest, integers, origin, references=known, streaming=streaming).files
     report = verify_firmware(firmware, manifest, [r.samples for r in recordings], windows, run(integers, windows))
     evidence = manifest.provenance["verification"]
     engines = [row for row in evidence["engines"] if row["engine"] != ENGINE]

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _firmware(bundle: Bundle) -> Callable[[Manifest], Mapping[str, bytes]] | None:
     """What writes the firmware of a changed manifest around the bundle's network; None where the bundle has none."""
-    from edgehar.c_pipeline import FOLDER
+    from edgehar.c_pipeline import FOLDER, is_streaming
 
     if not any(name.startswith(FOLDER) for name in bundle.manifest.files):
         return None
@@ -77,6 +77,7 @@ def _firmware(bundle: Bundle) -> Callable[[Manifest], Mapping[str, bytes]] | Non
         speed = f"{FOLDER}har_dsp.h" in bundle.manifest.files
         origin = f"{manifest.name} with {manifest.enrolled[-1].label}, enrolled in the bundle {bundle.sha256}"
         optimize = Optimize.SPEED if speed else Optimize.SIZE
-        return write_firmware(manifest, integers_of(bundle), origin, optimize, find_references(bundle)).files
+        known, streaming = find_references(bundle), is_streaming(bundle)
+        return write_firmware(manifest, integers_of(bundle), origin, optimize, known, streaming=streaming).files
 
     return write

@@ -49,6 +49,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "Cortex-M52, M55, M85 (default: speed)",
     )
     parser.add_argument(
+        "--streaming",
+        action="store_true",
+        help="C that computes only the columns which a hop brings, and keeps the others: the same bits",
+    )
+    parser.add_argument(
+        "--hop", type=int, metavar="SAMPLES", help="from decision to decision on the device (default: the run's)"
+    )
+    parser.add_argument(
         "--converter",
         choices=("onnx", "litert"),
         default="onnx",
@@ -60,9 +68,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def plan_from_run(
-    trained: TrainedRun, name: str, *, targets: Sequence[str], recipe: str, slim: bool, converter: str = "onnx"
+    trained: TrainedRun,
+    name: str,
+    *,
+    targets: Sequence[str],
+    recipe: str,
+    slim: bool,
+    converter: str = "onnx",
+    hop: int | None = None,
 ) -> ExportPlan:
-    """Gather what an export needs: ONNX, calibration windows, held-out recordings with their baseline."""
+    """Gather what an export needs: ONNX, calibration windows, held-out recordings with their baseline.
+
+    ``hop`` is the device's, None: that of the training; calibration windows, and so the integers, are the same.
+    """
     import importlib.metadata
 
     import torch
@@ -81,7 +99,8 @@ def plan_from_run(
     recordings = load_dataset(config.dataset)
     windows, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
     held_out = select(recordings, trained.split.test_subjects)
-    baseline = compute_baseline(trained.network, front_end, trained.inputs, config, held_out)
+    deployed = replace(config, hop=hop or config.hop)
+    baseline = compute_baseline(trained.network, front_end, trained.inputs, deployed, held_out)
     record = trained.record
     outputs = [task.name for task in config.truths] if len(config.truths) > 1 else [OUTPUT]
     inputs = [each.name for each in trained.inputs] if len(trained.inputs) > 1 else [INPUT]
@@ -96,7 +115,7 @@ def plan_from_run(
         front_end=front_end,
         inputs=trained.inputs,
         window=config.window,
-        hop=config.hop,
+        hop=deployed.hop,
         tasks=config.tasks,
         calibration=input_tensors(trained.inputs, windows[calibration_choice(len(windows), config.seed)]),
         held_out=[HeldOut(r, baseline.logits[r.name]) for r in held_out if r.name in baseline.logits],
@@ -182,7 +201,7 @@ def export_table(exported: Exported) -> Table:
     """Return the verification and the sizes as a rich table."""
     from rich.table import Table
 
-    from firmware_export.model_card import difference_unit, largest_difference, mixed_words
+    from firmware_export.model_card import difference_unit, largest_difference, mixed_words, streaming_words
 
     manifest = exported.bundle.manifest
     evidence, label = manifest.provenance["verification"], manifest.precision.label
@@ -211,9 +230,8 @@ def export_table(exported: Exported) -> Table:
             f"{100 * engine['same_label']:.2f} %",
         )
     sizes = ", ".join(f"{n} {e.bytes:,} B" for n, e in manifest.files.items() if n.startswith("model_"))
-    table.caption = (
-        f"{manifest.model['parameters']:,} parameters, {manifest.model['macs']:,} MACs; {sizes}{mixed_words(evidence)}"
-    )
+    macs = f"{manifest.model['macs']:,} MACs{streaming_words(evidence)}"
+    table.caption = f"{manifest.model['parameters']:,} parameters, {macs}; {sizes}{mixed_words(evidence)}"
     return table
 
 
@@ -234,15 +252,25 @@ def run(args: argparse.Namespace) -> int:
         return run_foreign(args, targets)
     if args.calibration is not None:
         raise UsageError("--calibration belongs to --from: a run is calibrated on its own training windows")
+    if args.streaming and "c" not in targets:
+        raise UsageError("--streaming is about the C sources; ask for them: --target tflite,onnx,c")
+    if args.hop is not None and args.hop < 1:
+        raise UsageError(f"--hop {args.hop}: expected at least 1 sample")
     err = Console(stderr=True)
     with err.status("reading the run", spinner="line") if sys.stderr.isatty() else _Silent() as status:
         trained = open_run(args.run)
         name = args.out.name.removesuffix(".edgehar")
         status.update(f"torch to a graph by way of {args.converter}")
         plan = plan_from_run(
-            trained, name, targets=targets, recipe=args.recipe, slim=args.slim, converter=args.converter
+            trained,
+            name,
+            targets=targets,
+            recipe=args.recipe,
+            slim=args.slim,
+            converter=args.converter,
+            hop=args.hop,
         )
-        plan = replace(plan, optimize=Optimize(args.optimize))
+        plan = replace(plan, optimize=Optimize(args.optimize), streaming=args.streaming)
         exported = export_bundle(plan, args.out, status.update)
     Console().print(export_table(exported))
     if args.json:
@@ -265,6 +293,8 @@ def run_foreign(args: argparse.Namespace, targets: Sequence[str]) -> int:
         raise UsageError("--slim belongs to a run: a folder of --from has no float files to leave out")
     if args.converter != "onnx":
         raise UsageError("--converter belongs to a run: a file of --from is converted already")
+    if args.streaming or args.hop is not None:
+        raise UsageError("--streaming and --hop belong to a run: nobody knows how a file of --from is fed")
     if args.out.exists() and not (args.out / REPORT).is_file() and (args.out.is_file() or any(args.out.iterdir())):
         raise UsageError(f"{args.out} exists and no export of ours made it; name a folder that is not there yet")
     try:

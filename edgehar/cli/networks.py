@@ -80,7 +80,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
     """
     from device_sim.emulator.sources import read_sources
     from device_sim.sources import golden_arrays, stream_of
-    from edgehar.c_pipeline import FOLDER, firmware_files
+    from edgehar.c_pipeline import FOLDER, firmware_files, is_streaming
     from edgehar.errors import ExportError, UsageError
     from edgehar.precision import Precision
     from edgehar.references import find_references
@@ -102,11 +102,13 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
         sources: NetworkSources = read_sources(files)
     else:
         integers, kernels = integers_of(bundle), Optimize(optimize or "speed")
-        sources = write_network(integers, origin=manifest.name, optimize=kernels)
+        known, streaming = find_references(bundle), is_streaming(bundle)
         try:
-            files = write_firmware(manifest, integers, manifest.name, kernels, find_references(bundle)).files
+            files = write_firmware(manifest, integers, manifest.name, kernels, known, streaming=streaming).files
+            sources = read_sources(files)
         except ExportError:  # the network has a form in C, what is around it has none
             files = None
+            sources = write_network(integers, origin=manifest.name, optimize=kernels)
     count = manifest.window + (len(inputs[0]) - 1) * manifest.hop
     return Network(
         manifest.name,

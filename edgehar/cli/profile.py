@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.cli.hops import DEFAULT_HOPS, all_exact, hop_costs, hops_of, hops_table
 from edgehar.cli.networks import DEFAULT_WINDOWS
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("profile", help="instructions, time, energy, memory per layer", description=__doc__)
     parser.add_argument("model", metavar="BUNDLE|MODEL.tflite", help="bundle folder, zoo:NAME, or an int8 .tflite")
     add_board_options(parser)
+    parser.add_argument(
+        "--streaming",
+        action="store_true",
+        help="also the whole firmware with and without streaming, at several hops (docs/firmware.md)",
+    )
+    parser.add_argument(
+        "--hops", default=DEFAULT_HOPS, metavar="N[,N...]", help=f"of --streaming, in samples (default: {DEFAULT_HOPS})"
+    )
     parser.add_argument("--qemu", action="store_true", help="also count on QEMU's Cortex-M4, M7 and M55")
     parser.add_argument("--out", type=Path, metavar="FILE", help="draw the layers (png)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write profile.json")
@@ -249,10 +258,14 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from device_sim.emulator.boards import board_of
+    from edgehar.bundle import Bundle
     from edgehar.cli.networks import cost_on, network_of
+    from edgehar.errors import UsageError
     from edgehar.files import write_json
 
-    board = board_of(args.board)
+    board, hops = board_of(args.board), hops_of(args.hops)
+    if args.streaming and args.model.endswith(".tflite"):
+        raise UsageError(f"{args.model}: --streaming is about whole firmware; give the bundle of this network")
     network = network_of(args.model, args.windows, args.optimize)
     summary = cost_on(network, board, args.compiler, optimisation(args))
     console = Console()
@@ -261,8 +274,22 @@ def run(args: argparse.Namespace) -> int:
         table, summary["qemu"] = qemu_table(network, args.compiler, optimisation(args))
         console.print()
         console.print(table)
+    exact = is_exact(summary)
+    if args.streaming:
+        summary["streaming"] = hop_costs(
+            Bundle.open(args.model),
+            hops,
+            board,
+            decisions=args.windows,
+            optimize=args.optimize,
+            compiler=args.compiler,
+            flags=optimisation(args),
+        )
+        console.print()
+        console.print(hops_table(summary["streaming"]))
+        exact = exact and all_exact(summary["streaming"])
     if args.out:
         draw(summary, f"{network.name} on {board.label}, modelled", args.out)
     if args.json:
         write_json(args.json, summary)
-    return 0 if is_exact(summary) else 1
+    return 0 if exact else 1

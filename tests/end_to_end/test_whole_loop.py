@@ -102,13 +102,45 @@ def test_firmware_of_a_run(demo, tmp_path, capsys):
     assert "edgehar export RUN --target tflite,onnx,c --out BUNDLE" in capsys.readouterr().err
 
 
+def test_firmware_that_streams(demo, tmp_path, capsys):
+    """At another hop than the training's; the same integers, and the same bits as the device on whole windows."""
+    path = tmp_path / "s.edgehar"
+    words = ["export", str(demo / "run"), "--target", "tflite,onnx,c", "--streaming", "--out", str(path)]
+    assert cli.main([*words, "--hop", "50"]) == 2
+    assert "a hop of 50 samples does not stream" in (error := capsys.readouterr().err)
+    assert "the nearest: 48 or 52" in error
+    assert not path.exists()
+    assert cli.main([*words, "--hop", "64"]) == 0
+    assert "the firmware streams, " in capsys.readouterr().out.replace("\n", " ")
+    bundle, model = Bundle.open(path), Bundle.open(demo / "model.edgehar")
+    assert (bundle.manifest.hop, model.manifest.hop) == (64, 128)
+    assert bundle.read("model_i8.tflite") == model.read("model_i8.tflite")
+    evidence = bundle.manifest.provenance["verification"]
+    assert 0 < evidence["streaming"]["macs"] < 0.7 * evidence["streaming"]["window_macs"]
+    (row,) = [row for row in evidence["engines"] if row["engine"] == "c_native"]
+    assert (row["windows"] > 2000, row["exact"]) == (True, 1.0)
+    assert "--hop 64 --streaming" in " ".join(bundle.read("firmware/har.h").decode().replace("\n *", "").split())
+    assert "the firmware streams, " in bundle.read("MODEL_CARD.md").decode()
+    assert device_main([str(path), "--firmware"]) == 0
+    assert cli.main(["profile", str(path), "--windows", "2", "--json", str(tmp_path / "p.json")]) == 0
+    profile = json.loads((tmp_path / "p.json").read_text())
+    assert profile["bit_exact"] and profile["pipeline"]["bit_exact"]
+    assert profile["macs"] == evidence["streaming"]["macs"]
+
+
+@pytest.mark.parametrize("words", [["--target", "tflite", "--streaming"], ["--hop", "0"]])
+def test_streaming_that_makes_no_sense(demo, tmp_path, capsys, words):
+    assert cli.main(["export", str(demo / "run"), *words, "--out", str(tmp_path / "s.edgehar")]) == 2
+    assert "--target tflite,onnx,c" in (error := capsys.readouterr().err) or "--hop 0: expected at least 1" in error
+
+
 def test_a_firmware_that_is_wrong_is_not_written(demo, tmp_path, capsys, monkeypatch):
     from firmware_export import bundle_export
 
     honest = bundle_export.write_firmware
 
-    def off_by_one(*arguments):
-        written = honest(*arguments)
+    def off_by_one(*arguments, **settings):
+        written = honest(*arguments, **settings)
         signal_h = written.files["har_signal.h"].replace(b"+ zero_point;", b"+ zero_point + 1;")
         return replace(written, files={**written.files, "har_signal.h": signal_h})
 

@@ -16,6 +16,7 @@ from device_sim.emulator.timing import TIMINGS
 from edgehar.bundle import Bundle, dump_npz
 from edgehar.cli import main
 from edgehar.cli.check import LIMITS
+from edgehar.cli.hops import network_instructions
 from edgehar.cli.profile import short_name
 
 SMALLEST = "zoo:ds_cnn_3k"
@@ -93,6 +94,27 @@ def test_a_network_with_an_embedding(tmp_path, capsys):
     validate_profile(found)
     assert (found["pipeline"]["bit_exact"], found["bit_exact"]) == (True, True)
     capsys.readouterr()
+
+
+def test_streaming_beside_whole_windows(tmp_path, capsys):
+    words = ["profile", SMALLEST, "--windows", "3", "--streaming", "--json", str(tmp_path / "p.json")]
+    assert main([*words, "--hops", "8"]) == 0
+    found = json.loads((tmp_path / "p.json").read_text())
+    validate_profile(found)
+    (row,) = found["streaming"]
+    assert row["hop"] == 8
+    assert row["macs"] < 0.2 * row["window_macs"]
+    assert row["window"]["bit_exact"] and row["streaming"]["bit_exact"]
+    assert row["window"]["decisions"] == row["streaming"]["decisions"] == 3
+    assert network_instructions(row["streaming"]) < 0.4 * network_instructions(row["window"])
+    assert "looks at the whole window, and what follows" in " ".join(capsys.readouterr().out.split())
+    assert main([*words, "--hops", "10"]) == 2
+    assert "the nearest: 8 or 12" in capsys.readouterr().err
+    assert main([*words, "--hops", "8,x"]) == 2
+    assert "--hops 8,x: expected samples" in capsys.readouterr().err
+    model = str(Bundle.open(SMALLEST).path / "model_i8.tflite")
+    assert main(["profile", model, "--streaming"]) == 2
+    assert "give the bundle" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
