@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.engines import DEFAULT_ENGINE, ENGINES
+from device_sim.faults import EXAMPLE, read_faults
 from device_sim.firmware import Twins, firmware_beside_device
 from device_sim.golden import GoldenCheck, check_golden
 from device_sim.results import SimulationResult
@@ -62,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_positive, metavar="S", help="only the first S seconds of each recording")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write summary.json here")
     parser.add_argument("--resample", action="store_true", help="bring recordings with t_s to the bundle's rate")
+    parser.add_argument("--faults", metavar="SPEC", help=f"what goes wrong, as {EXAMPLE}")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the faults (default: 0)")
     parser.add_argument(
         "--firmware",
         action="store_true",
@@ -83,6 +86,12 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 0")
+    return int(text)
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -98,14 +107,15 @@ def _run(options: argparse.Namespace) -> int:
         recordings = [golden_recording(bundle)]
     if options.seconds is not None:
         recordings = [first_seconds(recording, options.seconds) for recording in recordings]
-    result = simulate(bundle, recordings, options.engine, realtime=options.realtime)
+    faults, seed = read_faults(options.faults) if options.faults else (), options.seed
+    result = simulate(bundle, recordings, options.engine, realtime=options.realtime, faults=faults, seed=seed)
     check = None
-    if not options.recordings and result.traces and len(result.traces[0].outputs):
+    if not options.recordings and not faults and result.traces and len(result.traces[0].outputs):
         trace = result.traces[0]
         others = [head.outputs for head in trace.others]
         others += [] if trace.embeddings is None else [trace.embeddings]
         check = check_golden(bundle, options.engine, trace.outputs, others)
-    twins = firmware_beside_device(bundle, recordings) if options.firmware else None
+    twins = firmware_beside_device(bundle, recordings, faults, seed) if options.firmware else None
     if options.json is not None:
         write_summary(options.json, result)
     print("\n".join([*_table(result, check), *_firmware_lines(twins)]))
@@ -125,6 +135,7 @@ def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
         f"{summary['windows_streamed']} decisions, {summary['events']['count']} events",
         f"speed       {summary['realtime_factor']:.1f} x real time ({summary['clock']} clock), deadline misses "
         f"{summary['deadline_misses']} (sample period), {summary['deadline_misses_hop']} (hop)",
+        *_fault_lines(summary["faults"]),
         *_score_lines(summary),
         *_event_lines(summary["events"]),
         *_head_lines(summary),
@@ -138,6 +149,13 @@ def _table(result: SimulationResult, check: GoldenCheck | None) -> list[str]:
     if summary["interrupted"]:
         lines.append("interrupted: figures cover what was streamed until then")
     return lines
+
+
+def _fault_lines(faults: dict[str, Any] | None) -> list[str]:
+    if faults is None:
+        return []
+    did = ", ".join(f"{name} {count}" for name, count in faults["device"].items())
+    return [f"faults      {faults['spec']} (seed {faults['seed']}); device: {did}"]
 
 
 def _score_lines(summary: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
 from device_sim.engines.c_native import open_c_native
 from device_sim.engines.protocol import Engine
+from device_sim.faults import FaultSpec, disturb, undisturbed
 from device_sim.results import Event
 from device_sim.sources import on_device
 from edgehar.bundle import Bundle
@@ -134,7 +135,9 @@ class Twins:
         return same
 
 
-def firmware_beside_device(bundle: Bundle, recordings: Sequence[Recording]) -> Twins:
+def firmware_beside_device(
+    bundle: Bundle, recordings: Sequence[Recording], faults: Sequence[FaultSpec] = (), seed: int = 0
+) -> Twins:
     """Return device and firmware of a bundle after they have seen these recordings, each from a reset.
 
     The device's network is the firmware's own, compiled here, so what is compared is all around it; that the network
@@ -147,8 +150,10 @@ def firmware_beside_device(bundle: Bundle, recordings: Sequence[Recording]) -> T
     engine = open_c_native(bundle)
     twins = Twins(bundle, engine, engine.pipeline)
     for recording in recordings:
-        twins.push(on_device(recording, bundle.manifest).samples)
-        twins.finish()
+        fitted = on_device(recording, bundle.manifest)
+        for piece in (disturb(fitted, faults, seed) if faults else undisturbed(fitted)).pieces:
+            twins.push(piece.samples)
+            twins.finish()
     return twins
 
 

@@ -22,7 +22,10 @@ from device_sim.emulator.summary import energy_summary
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.engines.protocol import ModelledEngine
 from device_sim.events import event_scores
+from device_sim.faults import Disturbed, FaultSpec, Piece, disturb, undisturbed
+from device_sim.faults.stalling import with_stalls
 from device_sim.host_noise import measure_host_noise
+from device_sim.pieces import TracedPiece, join_pieces
 from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Histogram, Telemetry
@@ -44,6 +47,8 @@ def simulate(
     realtime: bool = False,
     progress: Progress | None = None,
     clock: Clock | None = None,
+    faults: Sequence[FaultSpec] = (),
+    seed: int = 0,
 ) -> SimulationResult:
     """Stream each recording into a freshly reset device.
 
@@ -55,6 +60,9 @@ def simulate(
         realtime: one sample every ``1 / rate_hz`` seconds of wall time.
         progress: called now and then.
         clock: stands in for the one that ``realtime`` chooses (tests).
+        faults: what goes wrong on the way (:mod:`device_sim.faults`). The samples then pass the device's resampler, the
+            truth follows them, and the baseline is what the full-precision model said to the clean recording then.
+        seed: of the faults.
 
     Ctrl-C ends the run early; the result holds what was streamed until there, and ``summary["interrupted"]`` is true.
 
@@ -68,6 +76,8 @@ def simulate(
     fitted = [on_device(recording, manifest) for recording in recordings]
     baseline = read_baseline(bundle)
     engine = open_engine(engine_name, bundle, board)
+    if realtime:
+        engine = with_stalls(engine, faults, manifest.hop / manifest.rate_hz, seed)
     if clock is None:
         clock = RealTimeClock(manifest.rate_hz) if realtime else SimulatedClock()
     if isinstance(engine, ModelledEngine):
@@ -78,22 +88,24 @@ def simulate(
         telemetry = Telemetry(1 / manifest.rate_hz, manifest.hop / manifest.rate_hz, clock.deadline_stage)
         device = Device(bundle, engine, telemetry)
     total = sum(len(r.samples) for r in fitted)
-    run = _Run(bundle, device, telemetry, fitted, baseline, clock)
+    run = _Run(bundle, device, telemetry, fitted, baseline, clock, tuple(faults), seed)
     noise_before = None if isinstance(engine, ModelledEngine) else measure_host_noise()
     begin = time.perf_counter()
     for recording, source in zip(fitted, recordings, strict=True):
-        device.reset()
-        batches: list[DecisionBatch] = []
-        try:
-            for batch in clock.replay(device, recording.samples):
-                batches.append(batch)
-                if progress is not None:
-                    progress(recording.name, (run.samples + device.samples) / total)
-        except KeyboardInterrupt:
-            run.interrupted = True
-        run.samples += device.samples
-        if device.samples:
-            run.traces.append(_trace(run, recording.cut(0, device.samples), source.cut(0, device.samples), batches))
+        played = disturb(recording, faults, seed) if faults else undisturbed(recording)
+        run.played.append(played)
+        pieces: list[TracedPiece] = []
+        for piece in played.pieces:
+            batches = _play(run, piece, recording.name, total, progress)
+            if device.samples or not run.interrupted:
+                rows = played.rows[piece.first : piece.first + device.samples]
+                pieces.append(TracedPiece(piece.first, _trace(run, recording, source, rows, batches)))
+            if run.interrupted:
+                break
+        if pieces:
+            stop = pieces[-1].first + pieces[-1].trace.samples if run.interrupted else len(played.rows)
+            labels = None if recording.labels is None else recording.labels[played.rows[:stop]]
+            run.traces.append(join_pieces(pieces, labels, stop))
         if run.interrupted:
             break
     run.wall_s = time.perf_counter() - begin
@@ -117,6 +129,9 @@ class _Run:
     recordings: list[Recording]
     baseline: Baseline | None
     clock: Clock
+    faults: tuple[FaultSpec, ...]
+    seed: int
+    played: list[Disturbed] = field(default_factory=list)
     traces: list[RecordingTrace] = field(default_factory=list)
     samples: int = 0
     wall_s: float = 0.0
@@ -124,9 +139,36 @@ class _Run:
     noise: tuple[Histogram, Histogram] | None = None  # of the host before and after; None where it has no part
 
 
-def _trace(run: _Run, recording: Recording, source: Recording, batches: list[DecisionBatch]) -> RecordingTrace:
-    """Gather what was said about a recording; ``source`` has the labels as they came, for the other heads."""
+def _play(run: _Run, piece: Piece, name: str, total: int, progress: Progress | None) -> list[DecisionBatch]:
+    """Stream samples without a break into a device without a past; Ctrl-C ends it early."""
+    device = run.device
+    device.reset()
+    batches: list[DecisionBatch] = []
+    try:
+        for batch in run.clock.replay(device, piece.samples):
+            batches.append(batch)
+            if progress is not None:
+                progress(name, min(1.0, (run.samples + device.samples) / total))
+    except KeyboardInterrupt:
+        run.interrupted = True
+    run.samples += device.samples
+    return batches
+
+
+def _trace(
+    run: _Run, recording: Recording, source: Recording, rows: NDArray[np.int64], batches: list[DecisionBatch]
+) -> RecordingTrace:
+    """Gather what was said to a stretch of samples.
+
+    Args:
+        run: what it is a part of.
+        recording: has the labels that are announced.
+        source: has the labels as they came, for the other heads.
+        rows: sample of the recording behind each sample that was streamed.
+        batches: what the device said.
+    """
     manifest, device, baseline = run.bundle.manifest, run.device, run.baseline
+    labels = None if recording.labels is None else recording.labels[rows]
     announced, first = len(manifest.announced.labels), manifest.outputs[0]
     starts = np.concatenate([np.empty(0, np.int64), *(b.starts for b in batches)])
     events = [event for batch in batches for _, event in batch.ended]
@@ -134,14 +176,15 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
     if last is not None:
         events.append(last)
     announced_at = [b.starts[i] + manifest.window - 1 for b in batches for i in b.announced]
-    truth = _truth(run, 0, None if recording.labels is None else recording.labels[:, None], len(starts))[:, 0]
+    truth = _truth(run, 0, None if labels is None else labels[:, None], len(starts))[:, 0]
     outputs = np.concatenate([np.empty((0, first.width), first.quant.dtype), *(b.outputs for b in batches)])
-    said, unsmoothed = _baseline(baseline, manifest.decision.delay, recording.name, outputs)
+    clean = _clean_windows(manifest, len(recording.samples), rows[starts])
+    said, unsmoothed = _baseline(baseline, manifest.decision.delay, recording.name, outputs, clean)
     return RecordingTrace(
         recording=recording.name,
         subject=recording.subject,
         rate_hz=recording.rate_hz,
-        sample_labels=recording.labels,
+        sample_labels=labels,
         starts=starts,
         truth=_looked_back(truth, manifest.decision.delay, np.int16(UNKNOWN)),
         decisions=np.concatenate([np.empty(0, np.int16), *(b.labels for b in batches)]),
@@ -153,7 +196,7 @@ def _trace(run: _Run, recording: Recording, source: Recording, batches: list[Dec
         announced_s=tuple(float(sample) / manifest.rate_hz for sample in announced_at),
         samples=device.samples,
         invalid_samples=device.invalid_samples,
-        others=tuple(_head_trace(run, i, source, batches, len(starts)) for i in range(1, len(manifest.heads))),
+        others=tuple(_head_trace(run, i, source, rows, batches, clean=clean) for i in range(1, len(manifest.heads))),
         embeddings=_embeddings(manifest, batches),
     )
 
@@ -163,11 +206,25 @@ def _looked_back(values: NDArray[np.int16], delay: int, before: np.int16) -> NDA
     return np.concatenate([np.full(min(delay, len(values)), before), values[: max(0, len(values) - delay)]])
 
 
+def _clean_windows(manifest: Manifest, samples: int, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The window of the recording itself, of ``samples``, that begins nearest to each start."""
+    last = max(0, (samples - manifest.window) // manifest.hop)
+    return np.rint(starts / manifest.hop).astype(np.int64).clip(0, last)
+
+
+def _count(windows: NDArray[np.int64]) -> int:
+    return int(windows.max(initial=-1)) + 1
+
+
+def _at(answers: NDArray[np.int16] | None, windows: NDArray[np.int64]) -> NDArray[np.int16] | None:
+    return None if answers is None else answers[windows]
+
+
 def _baseline(
-    baseline: Baseline | None, delay: int, recording: str, outputs: NDArray[Any]
+    baseline: Baseline | None, delay: int, recording: str, outputs: NDArray[Any], clean: NDArray[np.int64]
 ) -> tuple[NDArray[np.int16] | None, NDArray[np.int16] | None]:
     """The baseline's decisions; and the device's that they compare with, where they are of single windows."""
-    decisions = None if baseline is None else baseline.decisions(recording, len(outputs))
+    decisions = None if baseline is None else _at(baseline.decisions(recording, _count(clean)), clean)
     if baseline is None or decisions is None or baseline.smooths(recording):
         return decisions, None
     alone = outputs.argmax(axis=1).astype(np.int16)
@@ -190,17 +247,26 @@ def _truth(run: _Run, head: int, samples: NDArray[np.int16] | None, windows: int
     return agreed_truth(task, samples, manifest.window, manifest.hop)[:windows]
 
 
-def _head_trace(run: _Run, index: int, source: Recording, batches: list[DecisionBatch], windows: int) -> HeadTrace:
+def _head_trace(
+    run: _Run,
+    index: int,
+    source: Recording,
+    rows: NDArray[np.int64],
+    batches: list[DecisionBatch],
+    *,
+    clean: NDArray[np.int64],
+) -> HeadTrace:
     head = run.bundle.manifest.heads[index]
     task = head.task
-    samples = None if source.labels is None else sample_truth(task, source.labels, source.label_names)
+    samples = None if source.labels is None else sample_truth(task, source.labels[rows], source.label_names)
+    baseline = None if run.baseline is None else run.baseline.answers(index, source.name, _count(clean))
     said, k = [batch.others[index - 1] for batch in batches], len(task.labels)
     return HeadTrace(
-        truth=_truth(run, index, samples, windows),
+        truth=_truth(run, index, samples, len(clean)),
         answers=np.concatenate([np.empty((0, task.columns), np.int16), *(s.answers for s in said)]),
         probabilities=np.concatenate([np.empty((0, k), np.float32), *(s.probabilities for s in said)]),
         outputs=np.concatenate([np.empty((0, k), head.quant.dtype), *(s.outputs for s in said)]),
-        baseline=None if run.baseline is None else run.baseline.answers(index, source.name, windows),
+        baseline=_at(baseline, clean),
     )
 
 
@@ -222,6 +288,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "recordings": len(run.traces),
         "samples": run.samples,
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
+        "faults": _faults(run),
         **_scores(run),
         "decision": _decision(run),
         "heads": [_head_scores(run, index) for index in range(len(manifest.heads))],
@@ -249,6 +316,19 @@ def _summary(run: _Run) -> dict[str, Any]:
         },
         "provenance": dict(manifest.provenance),
     }
+
+
+def _faults(run: _Run) -> dict[str, Any] | None:
+    """What was asked for, and what became of it; None without faults."""
+    if not run.faults:
+        return None
+    touched, device = (
+        {name: sum(counts[name] for counts in found) for name in found[0]}
+        for found in ([p.touched for p in run.played], [p.device for p in run.played])
+    )
+    spec = ",".join(map(str, run.faults))
+    held = sum(t.invalid_samples for t in run.traces)
+    return {"spec": spec, "seed": run.seed, "touched": touched, "device": {**device, "held": held}}
 
 
 def _latencies(run: _Run) -> dict[str, Any]:

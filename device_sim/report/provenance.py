@@ -16,7 +16,7 @@ MAX_LETTERS = 2_000
 def section_html(summary: Mapping[str, Any]) -> str:
     """Return every fact of ``provenance`` and ``host`` and the identity of the bundle, nested names joined by dots."""
     own = {name: summary[name] for name in FIRST if summary.get(name) is not None}
-    nested = {name: summary[name] for name in ("provenance", "host") if summary.get(name)}
+    nested = {name: summary[name] for name in ("faults", "provenance", "host") if summary.get(name)}
     found = list(facts({**own, **nested}))
     if not found:
         return section("provenance", "Where it comes from", "", empty("The summary carries no provenance."))

@@ -58,6 +58,9 @@ def headline(summary: Mapping[str, Any], rate_hz: float | None) -> str:
     subjects = summary.get("subjects")
     if isinstance(subjects, list | tuple) and subjects:
         parts.append(plural(len(subjects), "person", "people"))
+    spec = mapping(summary.get("faults")).get("spec")
+    if spec:
+        parts.append(f"with faults {spec}")
     return f"{_precision(summary)} on {summary.get('engine') or 'an unnamed engine'}: {'; '.join(parts)}"
 
 
@@ -97,6 +100,7 @@ def cards(summary: Mapping[str, Any], rate_hz: float | None) -> list[Card]:
         _agreement(summary),
         _macro_f1(summary, baseline),
         *_event_f1(mapping(summary.get("events"))),
+        *_faults(mapping(summary.get("faults"))),
         _latency(summary),
         _misses(summary, rate_hz),
         _realtime(summary),
@@ -136,6 +140,22 @@ def _macro_f1(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Card:
         return Card("Macro-F1", DASH, NO_LABELS)
     other = f"baseline {percent(baseline.get('macro_f1'))}" if number(baseline.get("macro_f1")) is not None else ""
     return Card("Macro-F1", percent(summary.get("macro_f1")), other or "every activity counts the same")
+
+
+def _faults(faults: Mapping[str, Any]) -> list[Card]:
+    """What the device did about faults; no card without them."""
+    device = mapping(faults.get("device"))
+    if not device:
+        return []
+    dropped = sum(int(number(device.get(name)) or 0) for name in ("late", "duplicates"))
+    what = [
+        f"dropped {count(dropped)}",
+        f"filled in {count(device.get('interpolated'))}",
+        f"held {count(device.get('held'))} samples",
+        f"began anew {count((number(device.get('breaks')) or 0) + (number(device.get('reboots')) or 0))} times",
+    ]
+    kinds = plural(len(mapping(faults.get("touched"))), "kind")
+    return [Card("Faults", kinds, f"{faults.get('spec')}; {', '.join(what)}")]
 
 
 def _event_f1(events: Mapping[str, Any]) -> list[Card]:

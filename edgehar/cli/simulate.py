@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from device_sim.faults import FaultSpec
     from device_sim.results import SimulationResult
     from edgehar.bundle import Bundle
     from edgehar.recording import Recording
@@ -25,6 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_recording_options(parser)
     add_board_option(parser)
     parser.add_argument("--realtime", action="store_true", help="really wait one sample period between samples")
+    add_fault_options(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write summary.json")
 
@@ -85,6 +87,14 @@ def board_for(engine: str, board: str | None) -> str | None:
     return board if engine in ENGINES and ENGINES[engine].modelled else None
 
 
+def add_fault_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what goes wrong."""
+    parser.add_argument(
+        "--faults", metavar="SPEC", help="what goes wrong, as drop:0.05,jitter:5ms or FILE.toml (docs/faults.md)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the faults (default: 0)")
+
+
 def shorten(recordings: Sequence[Recording], seconds: float | None) -> tuple[Recording, ...]:
     """Return the recordings cut to their first ``seconds``; None leaves them whole."""
     from edgehar.errors import UsageError
@@ -103,6 +113,8 @@ def simulate_with_progress(
     *,
     realtime: bool = False,
     board: str | None = None,
+    faults: Sequence[FaultSpec] = (),
+    seed: int = 0,
 ) -> SimulationResult:
     """Simulate behind a progress bar when somebody watches."""
     from rich.console import Console
@@ -118,7 +130,16 @@ def simulate_with_progress(
         def show(recording: str, share: float) -> None:
             bar.update(task, completed=share, description=f"{engine} {recording}")
 
-        return simulate(bundle, recordings, engine, realtime=realtime, progress=show, board=board_for(engine, board))
+        return simulate(
+            bundle,
+            recordings,
+            engine,
+            board=board_for(engine, board),
+            realtime=realtime,
+            progress=show,
+            faults=faults,
+            seed=seed,
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,16 +147,23 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from device_sim import report
+    from device_sim.faults import read_faults
     from device_sim.simulate import write_summary
     from edgehar.cli.held_out import choose_recordings
     from edgehar.cli.tables import summary_table
+    from edgehar.errors import UsageError
     from edgehar.signing import open_bundle
 
+    faults = read_faults(args.faults) if args.faults else ()
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}, expected 0 or more")
     bundle = open_bundle(args.bundle, args.key, args.min_release)
     recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
     profile = cost_on_board(bundle, args.board)
     chosen = shorten(recordings, args.seconds)
-    result = simulate_with_progress(bundle, chosen, args.engine, realtime=args.realtime, board=args.board)
+    result = simulate_with_progress(
+        bundle, chosen, args.engine, realtime=args.realtime, board=args.board, faults=faults, seed=args.seed
+    )
     result = with_energy(result, profile)
     console = Console()
     console.print(f"replayed {which}")

@@ -113,7 +113,7 @@ def test_ctrl_c_in_the_middle_prints_what_was_streamed(bundle, monkeypatch, caps
             raise KeyboardInterrupt
         time.sleep(seconds)
 
-    def impatient(*arguments, realtime):
+    def impatient(*arguments, **options):
         return simulate(*arguments, clock=RealTimeClock(bundle.manifest.rate_hz, sleep=sleep))
 
     monkeypatch.setattr(command, "simulate", impatient)
