@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the programs available that tests run and that are no Python packages: a Chromium (the report in a browser) and
-# qemu-system-arm (a second opinion on instruction counts). Says where they are; installs Debian's where there is none.
+# Makes the programs available that tests run and that are no Python packages: a Chromium (the report in a browser),
+# qemu-system-arm (a second opinion on instruction counts) and cppcheck (what generated C might do wrong). Says where they are; installs Debian's where there is none.
 set -eu
 
 find_one_of() {
@@ -38,3 +38,4 @@ provide() {  # DEBIAN_PACKAGE NAME_OF_PROGRAM ...
 
 provide chromium chromium chromium-browser google-chrome google-chrome-stable chrome
 provide qemu-system-arm qemu-system-arm
+provide cppcheck cppcheck

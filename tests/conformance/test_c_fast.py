@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from c_cases import STRICT, compile_networks, compilers, run_network
-from export_cases import Case, conv, depthwise, int8_graph
+from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
@@ -39,7 +39,11 @@ def random_cases(count: int, seed: int) -> list[Case]:
         activation = ACTIVATIONS[draw(0, len(ACTIVATIONS) - 1)]
         padding = (draw(0, 3), draw(0, 3)) if index % 3 == 0 else (0, 0)
         window = {"kernel": kernel, "stride": stride, "padding": padding, "activation": activation}
-        match index % 6:
+        sides = (draw(1, 5), draw(1, 5))
+        image = (1, sides[0] + draw(0, 9), sides[1] + draw(0, 9), channels)
+        around = ((draw(0, 2), draw(0, 2)), (draw(0, 2), draw(0, 2))) if index % 4 == 0 else ((0, 0), (0, 0))
+        flat = {"kernel": sides, "stride": (draw(1, 3), draw(1, 3)), "padding": around, "activation": activation}
+        match index % 10:
             case 0:
                 cases.append(depthwise((1, steps, channels), **window))
             case 1:
@@ -49,6 +53,18 @@ def random_cases(count: int, seed: int) -> list[Case]:
                 cases.append(Case("max_pool1d", MaxPool1d(max(2, kernel), stride), ((1, steps + 2, channels),)))
             case 3:
                 cases.append(Case("average_pool1d", AveragePool1d(steps, stride), ((1, steps, 4 * channels),)))
+            case 4:
+                cases.append(depthwise2d(image, **flat))
+            case 5:
+                cases.append(conv2d(image, draw(1, 11), **flat))
+            case 6:
+                wide = (1, *(size + 4 for size in image[1:3]), draw(4, 40))
+                cases.append(conv2d(wide, draw(2, 7), **flat | {"dilation": (draw(1, 2), draw(1, 2))}))
+            case 7:
+                cases.append(conv2d(image, draw(2, 11), activation=activation, padding=around))
+            case 8:
+                dilated = window | {"dilation": draw(2, 5), "kernel": draw(2, 5), "padding": (draw(0, 9), draw(0, 9))}
+                cases.append(conv((1, steps + 20, channels), draw(2, 11), **dilated))
             case _:
                 cases.append(conv((1, steps + 4, channels), draw(1, 11), **window))
     return cases
@@ -79,12 +95,12 @@ def side_by_side(graphs: list[Graph]) -> Graph:
 
 @pytest.fixture(scope="module")
 def graphs() -> list[Graph]:
-    return [int8_graph(case, seed) for seed, case in enumerate(random_cases(48, 0))]
+    return [int8_graph(case, seed) for seed, case in enumerate(random_cases(100, 0))]
 
 
 def test_most_cases_have_a_fast_kernel(graphs: list[Graph]) -> None:
     taken = [FAST_EMITTERS[graph.nodes[0].op](layers(graph)[0]) is not None for graph in graphs]
-    assert sum(taken) > 32
+    assert sum(taken) > 70, sum(taken)
     assert {graph.nodes[0].op for graph, fast in zip(graphs, taken, strict=True) if fast} == set(FAST_EMITTERS)
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from firmware_export.targets.c.fast.conv1d import fast_conv1d
+from firmware_export.targets.c.fast.conv2d import fast_conv2d
 from firmware_export.targets.c.fast.dense import fast_dense
 from firmware_export.targets.c.fast.depthwise_conv1d import fast_depthwise_conv1d
+from firmware_export.targets.c.fast.depthwise_conv2d import fast_depthwise_conv2d
 from firmware_export.targets.c.fast.pools import fast_average_pool1d, fast_max_pool1d
 from firmware_export.targets.c.layer import Kernel, Layer
 
 FAST_EMITTERS: Mapping[str, Callable[[Layer], Kernel | None]] = {
     "average_pool1d": fast_average_pool1d,
     "conv1d": fast_conv1d,
+    "conv2d": fast_conv2d,
     "dense": fast_dense,
     "depthwise_conv1d": fast_depthwise_conv1d,
+    "depthwise_conv2d": fast_depthwise_conv2d,
     "max_pool1d": fast_max_pool1d,
 }

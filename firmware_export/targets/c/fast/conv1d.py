@@ -1,7 +1,7 @@
 """``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at three positions a turn.
 
 A stretch is as many positions as fit into ``STRETCH_BYTES``; the last one may overlap the one before it. A position of
-an undilated kernel sees consecutive numbers, so nothing is gathered.
+an undilated kernel sees consecutive numbers, so nothing is gathered; dilated ones take ``image``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.image import Window, image_kernel
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
@@ -31,14 +32,16 @@ for (int s = 0; s < @stretches@; s++) {
 
 
 def fast_conv1d(layer: Layer) -> Kernel | None:
-    """One stream of biases, weights and factors a pair of channels; None for dilated, grouped or tiny convolutions."""
+    """One stream of biases, weights and factors a pair of channels; None for grouped or tiny convolutions."""
     attrs, x = layer.attrs(Conv1d), layer.inputs[0]
+    if attrs.dilation > 1 and attrs.kernel > 1 and attrs.groups == 1:
+        return _dilated(layer, attrs)
     output = layer.outputs[0]
     steps, outputs = output.shape[1:]
     channels = x.shape[2]
     gap = (attrs.stride * channels) % 2
     stride = attrs.stride * (channels + gap)
-    if attrs.groups > 1 or (attrs.dilation > 1 and attrs.kernel > 1) or outputs < 2 or steps < 3:
+    if attrs.groups > 1 or outputs < 2 or steps < 3:
         return None
     data = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap)))
     numbers = doubled(layer, data.reshape(outputs, -1))
@@ -79,6 +82,23 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
         scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
         headers=("har_dsp.h",),
         functions=two.function(f"{layer.prefix}_two"),
+    )
+
+
+def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
+    """As of an image one pixel wide."""
+    _, rows, channels = layer.inputs[0].shape
+    return image_kernel(
+        layer,
+        Window(
+            (rows, 1, channels),
+            (attrs.kernel, 1),
+            (attrs.stride, 1),
+            (attrs.dilation, 1),
+            (attrs.padding, (0, 0)),
+            (layer.outputs[0].shape[1], 1),
+            attrs.activation,
+        ),
     )
 
 
