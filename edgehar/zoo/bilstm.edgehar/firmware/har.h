@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 8c54ed40fe24944d87d1e78f9541189c9625ced0040c518631ff3dbb9829f74d
+ * RUN; SHA-256 of the bundle before: 44963bd16f196dbf6553d46ef4b9ceaff50b09240beb6f14d973736376a25984
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 13e734481f2c16b0fc7f23d00fef962afa9bb7794e1ee6fa1c1bc31eebd132e0 */
+ * 7ffa80d8512684422c6cb32685a4af7a7e8ce4f18683f4fdae4864413e1aea68 */
 #include "har_model.h"
 
 #include <string.h>

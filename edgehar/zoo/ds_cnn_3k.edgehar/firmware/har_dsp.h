@@ -127,11 +127,13 @@ HAR_INLINE int8_t har_requantize(int32_t doubled, int32_t multiplier, int32_t of
     int32_t a;
 #if HAR_DSP
     __asm__("smmulr %0, %1, %2" : "=r"(a) : "r"(doubled), "r"(multiplier));
+    a += offset - (a < 0);
+    __asm__("asr %0, %0, %1" : "+r"(a) : "r"(exponent));
 #else
     a = (int32_t)(((int64_t)doubled * multiplier + INT64_C(0x80000000)) >> 32);
+    a += offset - (a < 0);
+    a >>= (uint32_t)exponent & 31U;
 #endif
-    a += a >> 31;
-    a = (a + offset) >> exponent;
     return (int8_t)(a < low ? low : a > high ? high : a);
 }
 
@@ -168,6 +170,33 @@ HAR_INLINE void har_widen_rows(const int8_t *x, int16_t *wide, int first, int ro
             wide[channels + c] = 0;
         }
         wide += channels + gap;
+    }
+}
+
+/* What a kernel sees of an image [rows, columns, channels] as int16: kernel_rows by kernel_columns pixels, from row top
+ * and column left on, pixels row_step and column_step apart; those outside of the image are padding, all zero_point.
+ */
+HAR_INLINE void har_widen_patch(const int8_t *x, int16_t *wide, int rows, int columns, int channels, int top, int left,
+                                int kernel_rows, int kernel_columns, int row_step, int column_step, int16_t zero_point)
+{
+    for (int i = 0; i < kernel_rows; i++) {
+        const int r = top + row_step * i;
+        if (column_step == 1 && r >= 0 && r < rows && left >= 0 && left + kernel_columns <= columns) {
+            har_widen(x + channels * (columns * r + left), wide, kernel_columns * channels);
+            wide += kernel_columns * channels;
+            continue;
+        }
+        for (int j = 0; j < kernel_columns; j++) {
+            const int c = left + column_step * j;
+            if (r >= 0 && r < rows && c >= 0 && c < columns) {
+                har_widen(x + channels * (columns * r + c), wide, channels);
+            } else {
+                for (int k = 0; k < channels; k++) {
+                    wide[k] = zero_point;
+                }
+            }
+            wide += channels;
+        }
     }
 }
 
