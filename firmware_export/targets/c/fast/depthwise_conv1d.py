@@ -10,17 +10,17 @@ from firmware_export.targets.c.fast.doubled import doubled, filled_up, words
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 TOGETHER = 4  # positions
-SLACK = 4  # int16 behind the series: taps are counted in pairs
+SLACK = 4  # int16 behind the series: taps are counted in pairs, and vectors reach further
 LONGEST_SERIES = 1024  # samples
 BODY = """
 const int32_t *w = @p@_stream;
 @fill@for (int c = 0; c < @channels@; c++) {
     har_gather(x + c, @channels@, wide + @before@, @count@);
     for (int g = 0; g < @groups@; g++) {
-        const int t = g < @groups@ - 1 ? @together@ * g : @last@;
+        const int t = g < @groups@ - 1 ? 4 * g : @last@;
         const int16_t *v = wide + @stride@ * t;
-        @sums@
-        @products@
+        int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+        har_add_taps(sums, w + 1, v, @pairs@, @stride@);
         @results@
     }
     w += @words@;
@@ -29,30 +29,24 @@ const int32_t *w = @p@_stream;
 
 
 def fast_depthwise_conv1d(layer: Layer) -> Kernel | None:
-    """One stream a channel: bias, taps in pairs, factors; None for dilated or multiplied ones, and for long series."""
+    """One stream a channel: bias, taps in pairs, factors; None for dilated or multiplied ones, long or short series."""
     attrs, x = layer.attrs(DepthwiseConv1d), layer.inputs[0]
     output = layer.outputs[0]
     steps, channels = output.shape[1], x.shape[2]
     series = x.shape[1] + sum(attrs.padding)
-    if attrs.multiplier > 1 or (attrs.dilation > 1 and attrs.kernel > 1) or series > LONGEST_SERIES:
+    if attrs.multiplier > 1 or (attrs.dilation > 1 and attrs.kernel > 1) or series > LONGEST_SERIES or steps < TOGETHER:
         return None
     numbers = doubled(layer, layer.constant(1).T)
     if numbers is None:
         return None
-    together = min(TOGETHER, steps)
     taps = words(filled_up(numbers.weight, 2))
     stream = np.concatenate([numbers.bias[:, None], taps, numbers.last], axis=1)
     low, high = int8_limits(attrs.activation, output.quantization)
     limits = f"{low}, {high}"
-    products = [
-        f"s{i} = har_smlad((uint32_t)w[{1 + tap}], har_word(v + {attrs.stride * i + 2 * tap}), s{i});"
-        for tap in range(taps.shape[1])
-        for i in range(together)
-    ]
     end = stream.shape[1] - 3
     results = [
-        f"y[{channels} * (t + {i}) + c] = har_requantize(s{i}, w[{end}], w[{end + 1}], w[{end + 2}], {limits});"
-        for i in range(together)
+        f"y[{channels} * (t + {i}) + c] = har_requantize(sums[{i}], w[{end}], w[{end + 1}], w[{end + 2}], {limits});"
+        for i in range(TOGETHER)
     ]
     before, after = attrs.padding
     fill = ""
@@ -79,12 +73,10 @@ def fast_depthwise_conv1d(layer: Layer) -> Kernel | None:
         channels=channels,
         before=before,
         count=x.shape[1],
-        groups=-(-steps // together),
-        together=together,
-        last=steps - together,
+        groups=-(-steps // TOGETHER),
+        last=steps - TOGETHER,
         stride=attrs.stride,
-        sums=f"int32_t {', '.join(f's{i} = w[0]' for i in range(together))};",
-        products="\n".join(products),
+        pairs=taps.shape[1],
         results="\n".join(results),
         words=stream.shape[1],
     )
