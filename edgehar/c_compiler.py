@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from edgehar.errors import EngineError
@@ -66,6 +67,11 @@ def compiler_version(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def string_header() -> bytes:
+    """Return the part of ``string.h`` that generated code uses, for a target without a C library."""
+    return resources.files("edgehar").joinpath("c_string.h").read_bytes()
 
 
 def cache_folder() -> Path:

@@ -8,7 +8,7 @@ from importlib import resources
 
 from device_sim.emulator.cores import MEMORY, STACK_BYTES, Architecture, Core, Memory
 from device_sim.emulator.image import Image, read_image
-from edgehar.c_compiler import Compiler, compiler_version, linked, zig
+from edgehar.c_compiler import Compiler, compiler_version, linked, string_header, zig
 from edgehar.errors import MissingExtraError, UsageError
 
 COMPILERS = ("zig", "gcc")
@@ -72,8 +72,12 @@ def build_image(
     """
     command, target = cross_compiler(core, compiler)
     start = START[core.architecture]
-    runtime = {name: _runtime(name) for name in (start, "string.h")}
-    sources = {**files, **runtime, "link.ld": _linker_script(entries, memory)}
+    sources = {
+        **files,
+        start: _runtime(start),
+        "string.h": string_header(),
+        "link.ld": _linker_script(entries, memory),
+    }
     path = linked(command, sources, (*FLAGS, *target, *optimise), ".elf")
     return read_image(path)
 

@@ -16,6 +16,7 @@ from device_sim.engines.onnxruntime import open_onnxruntime
 from device_sim.engines.protocol import Engine
 from device_sim.engines.tflite_runtime import open_tflite_runtime
 from device_sim.engines.tflm import open_tflm
+from device_sim.engines.wasm import open_wasm
 from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import EngineError, UsageError
 from edgehar.precision import Precision
@@ -87,6 +88,7 @@ ENGINES: dict[str, EngineEntry] = {
     "cortex_m": EngineEntry(
         open_cortex_m, "C99 firmware, emulated board, time modelled", "c", "unicorn", "firmware", 0, modelled=True
     ),
+    "wasm": EngineEntry(open_wasm, "C99 firmware as WebAssembly, SIMD128", "c", "wasmtime", "firmware", 0),
 }
 DEFAULT_ENGINE = "litert"
 

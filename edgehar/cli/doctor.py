@@ -39,6 +39,7 @@ NEEDS = (
     Need("unicorn", "unicorn", "firmware", "emulated Cortex-M and RISC-V cores"),
     Need("capstone", "capstone", "firmware", "decoding what ran on them"),
     Need("pyelftools", "elftools", "firmware", "reading images"),
+    Need("wasmtime", "wasmtime", "firmware", "engine wasm"),
     Need("rich", "rich", "cli", "tables in the terminal"),
 )
 

@@ -1,6 +1,6 @@
 /* The part of <string.h> that generated code uses. A compiler without a C library has no such header of its own. */
-#ifndef IMAGE_STRING_H
-#define IMAGE_STRING_H
+#ifndef EDGEHAR_STRING_H
+#define EDGEHAR_STRING_H
 
 #include <stddef.h>
 
