@@ -8,7 +8,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
-    *("edgehar.c_compiler", "edgehar.c_pipeline", "edgehar.precision", "edgehar.references", "edgehar.decision_spec"),
+    *(
+        "edgehar.c_compiler",
+        "edgehar.c_pipeline",
+        "edgehar.c_wasm",
+        "edgehar.precision",
+        "edgehar.references",
+        "edgehar.decision_spec",
+    ),
     *("edgehar.package", "edgehar.signing"),
 }
 # What each package may import at its top level, besides itself and the standard library.
@@ -36,6 +43,7 @@ SINGLE = {
     "edgehar/files.py": set(),
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
     "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.c_compiler", "edgehar.errors"},
+    "edgehar/c_wasm.py": {"edgehar.c_compiler", "edgehar.errors"},
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
     "edgehar/package.py": {"edgehar.errors", "edgehar.files"},

@@ -120,7 +120,7 @@ def test_the_same_decisions_on_an_emulated_core_for_fewer_instructions(tmp_path:
     assert found[1][2]["network"] < 0.6 * found[0][2]["network"]
 
 
-@pytest.mark.parametrize("engine", ["c_native", "cortex_m"])
+@pytest.mark.parametrize("engine", ["c_native", "cortex_m", "wasm"])
 def test_engines_give_a_whole_windows_outputs(tmp_path: Path, engine: str) -> None:
     """Whatever window they are asked for: nothing is left of the one before."""
     graph = network()

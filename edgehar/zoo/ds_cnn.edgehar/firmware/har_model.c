@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 7ffa80d8512684422c6cb32685a4af7a7e8ce4f18683f4fdae4864413e1aea68 */
+ * cb4eaef49c5424dfb265b4e7cf22098fc05ebf7b3eda96933a22685e1035b769 */
 #include "har_model.h"
 
 #include <string.h>

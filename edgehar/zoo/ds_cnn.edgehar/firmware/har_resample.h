@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 7ffa80d8512684422c6cb32685a4af7a7e8ce4f18683f4fdae4864413e1aea68
+ * cb4eaef49c5424dfb265b4e7cf22098fc05ebf7b3eda96933a22685e1035b769
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

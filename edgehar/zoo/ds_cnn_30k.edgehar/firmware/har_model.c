@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 205a751cf8cfd70dcb13111701117f1bae0d0efa3107178603a7805768e19216 */
+ * 49b8f81ee5d3bc239457cfb7cc892f8421defd4477c3c4f728a12687f1ed83f7 */
 #include "har_model.h"
 
 #include <string.h>
