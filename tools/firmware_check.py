@@ -7,7 +7,9 @@ bundles with an embedding also one that has enrolled a label, from a recording w
 2. Over all held-out recordings and over hostile samples: windows, logits, probabilities, labels and events of the
    firmware are those of the simulated device, whose engine is TFLite Micro.
 3. The same stream through a program built with address and undefined-behaviour sanitizers: no finding, the same bytes.
-4. For the first ``--long`` bundles a stream of ``--samples`` (a day at 50 Hz) without a reset; the device's engine is
+4. With ``--streaming HOP`` all of that for firmware that computes only the columns which a hop brings; what does not
+   stream is named and left out.
+5. For the first ``--long`` bundles a stream of ``--samples`` (a day at 50 Hz) without a reset; the device's engine is
    then ``c_native``, which shares the network with the firmware: all around it keeps a state, the network keeps none.
 
 A firmware whose row stands in the JSON file already, with the same sources, is not checked again.
@@ -43,7 +45,7 @@ from edgehar.c_compiler import FLAGS, Compiler, find_compiler, linked, zig
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 from edgehar.cli.held_out import choose_recordings
 from edgehar.cli.networks import integers_of
-from edgehar.errors import EdgeharError, UsageError
+from edgehar.errors import EdgeharError, UnsupportedOpError, UsageError
 from edgehar.files import sha256_bytes, write_json
 from edgehar.recording import Recording
 from edgehar.references import References, find_references
@@ -65,6 +67,18 @@ TINY = "tiny"  # what the names of the registry's rows begin with
 DAY = 24 * 60 * 60 * 50
 CALIBRATION_WINDOWS = 256
 STREAM = Path(__file__).with_name("firmware_stream.c")
+
+
+@dataclass(frozen=True)
+class Making:
+    """What the C is made for: kernels, and the hop of firmware that streams; None: whole windows at the bundle's."""
+
+    optimize: Optimize
+    streaming: int | None = None
+
+    def __str__(self) -> str:
+        """As in the table's column ``kernels for``."""
+        return str(self.optimize) + (f", streaming every {self.streaming} samples" if self.streaming else "")
 
 
 @dataclass
@@ -197,7 +211,7 @@ def day(streams: list[F32], samples: int) -> Iterator[F32]:
                 samples -= len(stream)
 
 
-def with_firmware(bundle: Bundle, optimize: Optimize, folder: Path) -> Bundle:
+def with_firmware(bundle: Bundle, making: Making, folder: Path) -> Bundle:
     """Return a copy of a bundle, its integers written as firmware."""
     manifest, golden = bundle.manifest, bundle.arrays("golden.npz")
     names = ["stream_windows", *(f"stream_windows_{i}" for i in range(1, len(manifest.inputs)))]
@@ -207,10 +221,10 @@ def with_firmware(bundle: Bundle, optimize: Optimize, folder: Path) -> Bundle:
     references = find_references(bundle)
     if references is not None:
         files[REFERENCES] = bundle.read(REFERENCES)
-    return _written(manifest, graph, files, optimize, folder, references=references)
+    return _written(manifest, graph, files, making, folder, references=references)
 
 
-def with_label(bundle: Bundle, samples: F32, optimize: Optimize, folder: Path) -> Bundle:
+def with_label(bundle: Bundle, samples: F32, making: Making, folder: Path) -> Bundle:
     """Return a copy of a bundle with firmware that has enrolled a label: these samples, accelerations negated."""
     manifest = bundle.manifest
     turned = np.where([channel.sensor == "acc" for channel in manifest.channels], -samples, samples)
@@ -219,20 +233,20 @@ def with_label(bundle: Bundle, samples: F32, optimize: Optimize, folder: Path) -
     references = find_references(bundle)
 
     def firmware(changed: Manifest) -> Mapping[str, bytes]:
-        return write_firmware(changed, graph, f"{manifest.name} with a label", optimize, references).files
+        return _firmware(changed, graph, f"{manifest.name} with a label", making, references)
 
     out = folder / f"{manifest.name}_enrolled.edgehar"
     return enroll(bundle, [recording], "turned", out, engine=ENGINE, firmware=firmware).bundle
 
 
-def of_registry(name: str, template: Manifest, windows: F32, optimize: Optimize, folder: Path) -> Bundle:
+def of_registry(name: str, template: Manifest, windows: F32, making: Making, folder: Path) -> Bundle:
     """Return a bundle of the registry's tiny model, untrained, on a trained bundle's front end.
 
     Args:
         name: key of ``MODELS``.
         template: whose channels, front end, window and labels it takes over.
         windows: ``[N, T, F]`` of the front end, for calibration and batch norm's statistics.
-        optimize: what the kernels are chosen for.
+        making: what the C is made for.
         folder: to write it in.
     """
     import torch
@@ -263,22 +277,30 @@ def of_registry(name: str, template: Manifest, windows: F32, optimize: Optimize,
         files={},
     )
     files = {"model_i8.tflite": converted.files["model_i8.tflite"]}
-    return _written(manifest, converted.integers, files, optimize, folder)
+    return _written(manifest, converted.integers, files, making, folder)
 
 
 def _written(
     manifest: Manifest,
     graph: Graph,
     files: dict[str, bytes],
-    optimize: Optimize,
+    making: Making,
     folder: Path,
     *,
     references: References | None = None,
 ) -> Bundle:
-    origin = f"{manifest.name}, made by tools/firmware_check.py"
-    firmware = write_firmware(manifest, graph, origin, optimize, references)
-    files = {**files, **{FOLDER + name: data for name, data in firmware.files.items()}}
+    if making.streaming:
+        manifest = replace(manifest, hop=making.streaming)
+    firmware = _firmware(manifest, graph, f"{manifest.name}, made by tools/firmware_check.py", making, references)
+    files = {**files, **{FOLDER + name: data for name, data in firmware.items()}}
     return write_bundle(folder / f"{manifest.name}.edgehar", manifest, files)
+
+
+def _firmware(
+    manifest: Manifest, graph: Graph, origin: str, making: Making, references: References | None
+) -> Mapping[str, bytes]:
+    streaming = making.streaming is not None
+    return write_firmware(manifest, graph, origin, making.optimize, references, streaming=streaming).files
 
 
 def table(rows: list[Row]) -> str:
@@ -290,11 +312,11 @@ def table(rows: list[Row]) -> str:
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     lines = []
     for row in rows:
-        name, _, optimize = row.name.partition(", ")
+        name, _, making = row.name.partition(", ")
         flash = f"{row.flash_bytes:,}" if row.flash_bytes else "–"
         long = f"{row.long_samples:,} samples: {len(row.long_differences)} differences" if row.long_samples else "–"
         lines.append(
-            f"| {name} | {optimize} | {row.decisions:,} | {row.events:,} | {len(row.differences)} "
+            f"| {name} | {making} | {row.decisions:,} | {row.events:,} | {len(row.differences)} "
             f"| {row.sanitizers or 'nothing'} | {'yes' if row.compilers_agree else 'NO'} | {long} "
             f"| {row.context_bytes:,} | {row.constant_bytes:,} | {flash} |\n"
         )
@@ -307,6 +329,7 @@ def main() -> int:
     parser.add_argument("--bundles", default=every, metavar="B[,B...]")
     parser.add_argument("--models", default="all", metavar="M[,M...]", help="of the registry; all, or nothing")
     parser.add_argument("--optimize", type=Optimize, default=Optimize.SPEED, choices=list(Optimize))
+    parser.add_argument("--streaming", type=int, metavar="HOP", help="firmware that streams, at this hop in samples")
     parser.add_argument("--long", type=int, default=1, metavar="N", help="bundles that get the long stream")
     parser.add_argument("--samples", type=int, default=DAY, metavar="N", help="of the long stream")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -347,14 +370,20 @@ def _sha256(bundle: Bundle) -> str:
 
 def subjects(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Bundle, str, list[F32], int]]:
     """Yield bundles with firmware, names, streams (the last is hostile), and the long stream's length."""
+    making = Making(options.optimize, options.streaming)
     bundles = [Bundle.open(name) for name in options.bundles.split(",") if name]
     for index, bundle in enumerate(bundles):
         long_samples = options.samples if index < options.long else 0
-        made, streams, name = with_firmware(bundle, options.optimize, folder), _streams(bundle), bundle.manifest.name
-        yield made, _title(name, options), streams, long_samples
+        name = bundle.manifest.name
+        try:
+            made, streams = with_firmware(bundle, making, folder), _streams(bundle)
+        except UnsupportedOpError as error:
+            print(f"{name}: left out: {error}", flush=True)
+            continue
+        yield made, f"{name}, {making}", streams, long_samples
         if find_references(bundle) is not None:
-            enrolled = with_label(made, streams[0], options.optimize, folder)
-            yield enrolled, _title(f"{name} with an enrolled label", options), streams, 0
+            enrolled = with_label(made, streams[0], making, folder)
+            yield enrolled, f"{name} with an enrolled label, {making}", streams, 0
     if not options.models:
         return
     from edgehar.datasets import load_dataset
@@ -371,12 +400,12 @@ def subjects(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Bundle
     )
     chosen = np.sort(np.random.default_rng(0).permutation(len(windows))[:CALIBRATION_WINDOWS])
     for name in MODELS if options.models == "all" else options.models.split(","):
-        bundle = of_registry(name, template.manifest, windows[chosen], options.optimize, folder)
-        yield bundle, _title(f"{TINY} {name}", options), _streams(template), 0
-
-
-def _title(name: str, options: argparse.Namespace) -> str:
-    return f"{name}, {options.optimize}"
+        try:
+            bundle = of_registry(name, template.manifest, windows[chosen], making, folder)
+        except UnsupportedOpError as error:
+            print(f"{TINY} {name}: left out: {error}", flush=True)
+            continue
+        yield bundle, f"{TINY} {name}, {making}", _streams(template), 0
 
 
 def _streams(bundle: Bundle) -> list[F32]:
