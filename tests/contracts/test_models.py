@@ -19,15 +19,22 @@ from device_sim.simulate import simulate
 from edgehar.bundle import Head, ModelInput, dump_npz
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
+from edgehar.errors import UnsupportedOpError
 from edgehar.models import MODELS
 from firmware_export.convert import convert
 from firmware_export.ops import is_stateful
 from firmware_export.reference import run
+from firmware_export.targets.c import write_firmware
 from firmware_export.to_onnx import export_onnx
 from firmware_export.verify import verify
 
 COLUMNS = 9  # of the default front end
 ANY_WINDOW = ("lstm", "bilstm", "mlp", "forest")  # a recurrent layer takes any number of samples, features hide it
+NOT_STREAMING = {  # the reason
+    **dict.fromkeys(("lstm", "bilstm"), "starts anew with every window"),
+    **dict.fromkeys(("mlp", "forest", "late", "hybrid"), "no window of"),
+    "joint": "pads its input",
+}
 RECURRENT = ("lstm", "bilstm", "deepconvlstm", "joint")  # interpreters keep state, reset before each window
 NOT_NETWORKS = {"__init__", "heads", "entry", "backbones", "parts"}
 
@@ -137,6 +144,7 @@ def test_exports_runs_and_every_engine_agrees(name, network, fed, converted, tmp
     ten_seconds_run(bundle)
     reset_equals_fresh(bundle)
     firmware_is_the_device(bundle)
+    streams_or_says_why(name, bundle, converted, tmp_path)
 
 
 def bundle_of(name, converted, folder):
@@ -180,3 +188,16 @@ def firmware_is_the_device(bundle):
     twins.finish()
     assert twins.decisions == (500 - WINDOW) // HOP + 1
     assert twins.differences == []
+
+
+def streams_or_says_why(name, bundle, converted, folder):
+    """Firmware that computes only what a hop brings makes the same decisions."""
+    if name in NOT_STREAMING:
+        with pytest.raises(UnsupportedOpError, match=f"cannot stream this network: .*{NOT_STREAMING[name]}"):
+            write_firmware(bundle.manifest, converted.integers, streaming=True)
+        return
+    written = write_firmware(bundle.manifest, converted.integers, streaming=True)
+    assert written.stream.macs < 0.9 * converted.macs
+    files = {f"firmware/{file}": data for file, data in written.files.items()}
+    (folder / "streaming").mkdir()
+    firmware_is_the_device(altered(bundle, folder / "streaming", files))
