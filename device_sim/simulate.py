@@ -26,6 +26,7 @@ from device_sim.faults import Disturbed, FaultSpec, Piece, disturb, undisturbed
 from device_sim.faults.stalling import with_stalls
 from device_sim.host_noise import measure_host_noise
 from device_sim.pieces import TracedPiece, join_pieces
+from device_sim.replayed import replayed
 from device_sim.results import SUMMARY_SCHEMA_VERSION, HeadTrace, RecordingTrace, SimulationResult
 from device_sim.sources import on_device
 from device_sim.telemetry import Histogram, Telemetry
@@ -90,6 +91,7 @@ def simulate(
     total = sum(len(r.samples) for r in fitted)
     run = _Run(bundle, device, telemetry, fitted, baseline, clock, tuple(faults), seed)
     noise_before = None if isinstance(engine, ModelledEngine) else measure_host_noise()
+    run.data = replayed(recordings)
     begin = time.perf_counter()
     for recording, source in zip(fitted, recordings, strict=True):
         played = disturb(recording, faults, seed) if faults else undisturbed(recording)
@@ -121,7 +123,7 @@ def write_summary(path: Path, result: SimulationResult) -> None:
 
 @dataclass
 class _Run:
-    """All that the summary is made of; the last five fields grow while the recordings are streamed."""
+    """All that the summary is made of; the last seven fields grow while the recordings are streamed."""
 
     bundle: Bundle
     device: Device
@@ -134,6 +136,7 @@ class _Run:
     played: list[Disturbed] = field(default_factory=list)
     traces: list[RecordingTrace] = field(default_factory=list)
     samples: int = 0
+    data: list[dict[str, Any]] = field(default_factory=list)
     wall_s: float = 0.0
     interrupted: bool = False
     noise: tuple[Histogram, Histogram] | None = None  # of the host before and after; None where it has no part
@@ -285,6 +288,9 @@ def _summary(run: _Run) -> dict[str, Any]:
         "rate_hz": manifest.rate_hz,
         "dataset": ", ".join(dict.fromkeys(r.source for r in run.recordings if r.source)),
         "subjects": sorted({t.subject for t in run.traces}),
+        "data": run.data,
+        "window": manifest.window,
+        "hop": manifest.hop,
         "recordings": len(run.traces),
         "samples": run.samples,
         "invalid_samples": sum(t.invalid_samples for t in run.traces),
@@ -496,6 +502,7 @@ class _Person:
             "windows": self.windows,
             "accuracy": scores.accuracy(self.device),
             "macro_f1": scores.macro_f1(self.device),
+            "confusion": self.device.tolist(),
             "baseline_accuracy": scores.accuracy(self.baseline),
             "agreement": self.agreeing / paired if paired else None,
         }

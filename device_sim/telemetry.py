@@ -74,7 +74,16 @@ class Histogram:
         """
         if self.count == 0:
             return 0.0
-        rank = max(1, math.ceil(round(percent * self.count / 100, 6)))  # nearest-rank definition
+        return self.at_rank_us(max(1, math.ceil(round(percent * self.count / 100, 6))))  # nearest-rank definition
+
+    def at_rank_us(self, rank: int) -> float:
+        """Return the duration that is the ``rank``-th of ``count``, the shortest being the first; same error.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        if not 1 <= rank <= self.count:
+            raise ValueError(f"rank {rank} of {self.count} durations")
         seen = 0
         for index, count in enumerate(self._counts):
             seen += count

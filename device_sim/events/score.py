@@ -200,12 +200,18 @@ def _activity(total: Scored, index: int, label: str) -> dict[str, Any]:
     }
 
 
-def _counts(scored: Scored) -> dict[str, list[int]]:
-    """What a bootstrap over people needs: one count an activity."""
+def _counts(scored: Scored) -> dict[str, Any]:
+    """What a bootstrap over people needs, the first three one count an activity."""
     return {
         "true": scored.true.sum(axis=1).tolist(),
         "announced": scored.announced.sum(axis=1).tolist(),
         "matched": scored.matched.tolist(),
+        "delays_s": sorted(delay for _, delay in scored.delays),
+        "undetected": int(scored.undetected.sum()),
+        "flips": scored.flips,
+        "labelled_hours": scored.labelled_s / 3600,
+        "false_alarms": scored.false_alarms,
+        "null_hours": scored.null_s / 3600,
     }
 
 

@@ -19,7 +19,7 @@ from edgehar.errors import EdgeharError
 # heavy (torch, rich, an interpreter) only when it runs.
 COMMANDS = (
     "run", "data", "train", "crossval", "export", "sensitivity", "simulate", "enroll", "live", "profile", "report",
-    "check", "keygen", "pack", "verify", "update", "zoo", "doctor",
+    "compare", "check", "keygen", "pack", "verify", "update", "zoo", "doctor",
 )  # fmt: skip
 
 

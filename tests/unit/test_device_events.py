@@ -226,10 +226,13 @@ def test_scores_of_several_recordings_and_people():
     # cut to the labelled stretches, a of the second recording is two: aaaa, which matches, and the four under bbbb
     assert found["f1_where_labelled"] == pytest.approx(2 * 3 / (5 + 5))
     assert found["macro_f1"] == pytest.approx((2 * 1 / (3 + 2) + 2 * 1 / (2 + 1)) / 2)
+    hours = {"labelled_hours": 16 / 3600, "null_hours": 8 / 3600, "false_alarms": 0}
     assert found["per_subject"] == [
-        {"subject": "s1", "true": [2, 2, 0], "announced": [2, 1, 0], "matched": [1, 1, 0]},
-        {"subject": "s2", "true": [1, 0, 0], "announced": [0, 0, 1], "matched": [0, 0, 0]},
-    ]
+        {"subject": "s1", "true": [2, 2, 0], "announced": [2, 1, 0], "matched": [1, 1, 0], "undetected": 1,
+         "delays_s": [0.0, 0.0, 0.0], "flips": 0, **hours},
+        {"subject": "s2", "true": [1, 0, 0], "announced": [0, 0, 1], "matched": [0, 0, 0], "undetected": 1,
+         "delays_s": [], "flips": 1, **hours, "labelled_hours": 4 / 3600, "null_hours": 0.0},
+    ]  # fmt: skip
     first = found["per_activity"][0]
     assert (first["label"], first["true_count"], first["count"], first["recall"]) == ("A", 3, 2, 1 / 3)
     assert first["samples"]["overfill_end"] == 6
