@@ -55,8 +55,9 @@ class Baseline:
         if not self.smooths(recording) or (spec.smoothing == "none" and not (spec.hysteresis or spec.rejections)):
             return labels[:windows].astype(np.int16)
         votes = np.eye(self.classes)[labels[:windows]]
-        probabilities = votes if logits is None else softmax(logits[:windows], spec.temperature)
-        found = Labelling(spec, self.classes).update(probabilities)[0]
+        outputs = votes if logits is None else logits[:windows]
+        probabilities = votes if logits is None else softmax(outputs, spec.temperature)
+        found = Labelling(spec, self.classes).update(probabilities, outputs)[0]
         return np.where(found < self.classes, found, found + np.int16(self.enrolled))
 
     def smooths(self, recording: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 SMOOTHINGS = ("none", "ema", "majority", "hmm")
@@ -13,6 +13,9 @@ REJECTIONS = (UNCERTAIN, UNKNOWN_ACTIVITY)  # announced after all other labels, 
 LEAST_TRANSITION = 1e-6  # no product of a filter step leaves float32's normal numbers
 LEAST_PRIOR = 1e-3
 MOST_LAG = 64
+MOST_LOGIT = 1e6
+LEAST_DEVIATION = 1e-3
+MOST_DISTANCE = 1e9
 ALWAYS_WRITTEN = ("smoothing", "strength", "min_decisions")
 
 
@@ -71,6 +74,43 @@ class Grammar:
 
 
 @dataclass(frozen=True)
+class Familiar:
+    """Where the logits of each label's own windows lie, for telling windows that are like none of them.
+
+    A window's distance to a label is ``sum(((logit - mean) / deviation)^2)`` over the logits, real numbers; what is
+    further than ``most`` from every label is ``unknown``.
+
+    Attributes:
+        means: ``[K][K]``, row: the label whose windows they are of.
+        deviations: ``[K][K]`` above 0.
+        most: the threshold.
+    """
+
+    means: tuple[tuple[float, ...], ...]
+    deviations: tuple[tuple[float, ...], ...]
+    most: float
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Familiar:
+        """Rebuild from plain JSON data."""
+        return cls(tuple(map(tuple, data["means"])), tuple(map(tuple, data["deviations"])), data["most"])
+
+    def problems(self, labels: int) -> list[str]:
+        """Return what is wrong with it for a head of so many labels."""
+        found = []
+        for name, rows in (("means", self.means), ("deviations", self.deviations)):
+            if [len(row) for row in rows] != [labels] * labels:
+                found.append(f"decision familiar has {len(rows)} rows of {name}, expected {labels} of {labels} numbers")
+            elif not all(abs(value) <= MOST_LOGIT for row in rows for value in row):
+                found.append(f"decision familiar has {name} beyond {MOST_LOGIT:g}")
+        if not all(value >= LEAST_DEVIATION for row in self.deviations for value in row):
+            found.append(f"decision familiar has deviations below {LEAST_DEVIATION:g}")
+        if not 0 < self.most <= MOST_DISTANCE:
+            found.append(f"decision familiar has the threshold {self.most}, expected more than 0")
+        return found
+
+
+@dataclass(frozen=True)
 class DecisionSpec:
     """From logits to an activity and its events. Only what is not a default is written, beside the first three.
 
@@ -81,6 +121,7 @@ class DecisionSpec:
         temperature: the logits are divided by it before the softmax.
         hysteresis: by how much another label has to be more probable than the one held, in [0, 1).
         uncertain_below: a decision whose label is less probable is ``uncertain``; 0 = never.
+        familiar: what a window has to be like not to be ``unknown``; None: none is.
         grammar: of ``hmm``; kept where another smoothing is chosen, so that ``hmm`` can be.
         lag: of ``hmm``: a decision is about the window so many decisions ago.
     """
@@ -91,13 +132,14 @@ class DecisionSpec:
     temperature: float = 1.0
     hysteresis: float = 0.0
     uncertain_below: float = 0.0
+    familiar: Familiar | None = None
     grammar: Grammar | None = None
     lag: int = 0
 
     @property
     def rejections(self) -> tuple[str, ...]:
         """The labels a decision can have beside those of the head: all of ``REJECTIONS``, or none."""
-        return REJECTIONS if self.uncertain_below else ()
+        return REJECTIONS if self.uncertain_below or self.familiar is not None else ()
 
     @property
     def delay(self) -> int:
@@ -108,19 +150,25 @@ class DecisionSpec:
         """Return plain JSON data."""
         default = DecisionSpec()
         data = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name in ALWAYS_WRITTEN or getattr(self, field.name) != getattr(default, field.name)
+            name: getattr(self, name)
+            for name in self.__dataclass_fields__
+            if name in ALWAYS_WRITTEN or getattr(self, name) != getattr(default, name)
         }
         if self.grammar is not None:
             data["grammar"] = {key: value for key, value in asdict(self.grammar).items() if value}
+        if self.familiar is not None:
+            data["familiar"] = asdict(self.familiar)
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DecisionSpec:
         """Rebuild from :meth:`to_dict`."""
-        grammar = Grammar.from_dict(data["grammar"]) if "grammar" in data else None
-        return cls(**{**data, "grammar": grammar})
+        fields = dict(data)
+        if "grammar" in data:
+            fields["grammar"] = Grammar.from_dict(data["grammar"])
+        if "familiar" in data:
+            fields["familiar"] = Familiar.from_dict(data["familiar"])
+        return cls(**fields)
 
     def problems(self, labels: int) -> list[str]:
         """Return what is wrong with it for a head of so many labels."""
@@ -146,4 +194,6 @@ class DecisionSpec:
                 found.append(f"decision {name} is {value!r}, expected {low:g} to {high:g}")
         if self.lag and self.smoothing != "hmm":
             found.append(f"decision lag is {self.lag}, but only hmm looks back; smoothing is {self.smoothing!r}")
-        return found + (self.grammar.problems(labels) if self.grammar is not None else [])
+        for fitted in (self.grammar, self.familiar):
+            found += fitted.problems(labels) if fitted is not None else []
+        return found

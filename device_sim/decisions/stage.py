@@ -23,11 +23,13 @@ from device_sim.decisions.numbers import Floats, Labels, Logits
 from device_sim.decisions.probabilities import probabilities_of
 from device_sim.decisions.rejection import Rejection
 from device_sim.decisions.smoothing import NoSmoothing, Smoothing, check
+from device_sim.decisions.unfamiliar import Unfamiliar
 from device_sim.prototypes import Prototypes
 from device_sim.results import Event
 from edgehar.bundle import Head
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError
+from edgehar.signal.quantization import FLOAT32, QuantParams
 
 SMOOTHINGS: dict[str, type[Smoothing]] = {
     "none": NoSmoothing,
@@ -44,13 +46,15 @@ class Labelling:
         spec: the stages' settings.
         labels: K, of the head.
         enrolled: M, labels that were enrolled.
+        quant: the format of the logits.
 
     Raises:
         BundleError: a setting is out of range.
     """
 
-    def __init__(self, spec: DecisionSpec, labels: int, enrolled: int = 0) -> None:
+    def __init__(self, spec: DecisionSpec, labels: int, enrolled: int = 0, quant: QuantParams = FLOAT32) -> None:
         check(spec, labels)
+        self._unfamiliar = None if spec.familiar is None else Unfamiliar(spec.familiar, quant)
         self._smoothing = SMOOTHINGS[spec.smoothing](spec, labels + enrolled)
         self._hysteresis = Hysteresis(spec)
         self._rejection = Rejection(spec, labels + enrolled)
@@ -59,12 +63,17 @@ class Labelling:
         """Forget the past."""
         self._smoothing.reset()
         self._hysteresis.reset()
+        self._rejection.reset()
 
-    def update(self, probabilities: Floats) -> tuple[Labels, Floats]:
-        """Return labels ``[N]`` and smoothed probabilities ``[N, K + M]`` of the next windows' ``[N, K + M]``."""
+    def update(self, probabilities: Floats, outputs: Logits | None = None) -> tuple[Labels, Floats]:
+        """Return labels ``[N]`` and smoothed probabilities ``[N, K + M]`` of the next windows' ``[N, K + M]``.
+
+        Without their logits ``[N, K]``, none of them is unknown.
+        """
         chosen, smoothed = self._smoothing.update(probabilities)
         held = self._hysteresis.update(chosen, smoothed)
-        return self._rejection.update(held, smoothed), smoothed
+        unknown = None if self._unfamiliar is None or outputs is None else self._unfamiliar(outputs)
+        return self._rejection.update(held, smoothed, unknown), smoothed
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +130,8 @@ class Decisions:
                 f"head {head.name!r} is {head.kind} with {len(head.labels)} labels; the decision stage takes heads "
                 "that choose one of two or more labels"
             )
-        self._labelling = Labelling(spec, len(head.labels), 0 if prototypes is None else prototypes.labels)
+        enrolled = 0 if prototypes is None else prototypes.labels
+        self._labelling = Labelling(spec, len(head.labels), enrolled, head.quant)
         self._softmax = probabilities_of("multiclass", head.quant, spec.temperature)
         self._prototypes = prototypes
         self._debounce = Debounce(spec.min_decisions)
@@ -141,7 +151,7 @@ class Decisions:
         probabilities = self._softmax(outputs)
         if self._prototypes is not None and embeddings is not None:
             probabilities = self._prototypes.blend(probabilities, embeddings)
-        labels, smoothed = self._labelling.update(probabilities)
+        labels, smoothed = self._labelling.update(probabilities, outputs)
         ended, announced = self._events(starts, labels)
         said = (outputs, smoothed.astype(np.float32), labels)
         return DecisionBatch(starts, *said, ended, announced, embeddings=embeddings)

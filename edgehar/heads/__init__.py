@@ -6,7 +6,7 @@ and ``summary.json``.
 
 from edgehar.heads.answers import UNKNOWN, decide
 from edgehar.heads.scores import HeadScores, LabelScores, score_head, share_alike
-from edgehar.heads.tables import power_table, sigmoid_table
+from edgehar.heads.tables import familiar_tables, power_table, sigmoid_table
 from edgehar.heads.task import KINDS, Task, label_sources
 from edgehar.heads.truth import agreed_truth, check_names, sample_truth, window_truth
 
@@ -19,6 +19,7 @@ __all__ = [
     "agreed_truth",
     "check_names",
     "decide",
+    "familiar_tables",
     "label_sources",
     "power_table",
     "sample_truth",

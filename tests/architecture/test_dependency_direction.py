@@ -23,7 +23,7 @@ ALLOWED = {
     "device_sim": {"numpy", *NUMPY_SIDE},
     "firmware_export": {"numpy", "onnx_ir", "flatbuffers", "ai_edge_litert", "onnx", "ml_dtypes", *NUMPY_SIDE},
     "edgehar/signal": {"numpy", "edgehar.recording", "edgehar.errors"},
-    "edgehar/heads": {"numpy", "edgehar.errors", "edgehar.signal"},
+    "edgehar/heads": {"numpy", "edgehar.errors", "edgehar.signal", "edgehar.decision_spec"},
     "edgehar/datasets": {
         "numpy",
         "edgehar.recording",

@@ -18,10 +18,11 @@ from device_sim.firmware import Twins
 from edgehar.bundle import DecisionSpec
 from edgehar.c_compiler import FLAGS, find_compiler
 from edgehar.c_pipeline import CPipeline, firmware_files
-from edgehar.decision_spec import Grammar
+from edgehar.decision_spec import Familiar, Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
 GRAMMAR = Grammar(((0.9, 0.07, 0.03), (0.05, 0.949999, 1e-6), (1e-6, 0.2, 0.799999)), (0.5, 0.3, 0.2))
+FAMILIAR = Familiar(((4.0, -2.0, -3.0), (-2.0, 5.0, 0.5), (0.0, 1.0, 6.0)), ((2.0, 9.0, 5.0),) * 3, 6.0)
 SPECS = [
     DecisionSpec(),
     DecisionSpec("ema", 0.7, 2),
@@ -32,7 +33,8 @@ SPECS = [
     DecisionSpec("hmm", grammar=GRAMMAR, temperature=0.4),
     DecisionSpec("hmm", min_decisions=2, grammar=replace(GRAMMAR, prior=()), uncertain_below=0.7, hysteresis=0.2),
     DecisionSpec("hmm", grammar=GRAMMAR, temperature=3.0, lag=1, uncertain_below=0.5),
-    DecisionSpec("hmm", min_decisions=3, grammar=GRAMMAR, lag=4),
+    DecisionSpec("hmm", min_decisions=3, grammar=GRAMMAR, lag=4, familiar=FAMILIAR),
+    DecisionSpec("ema", 0.5, familiar=FAMILIAR),
 ]
 CASES = [(geometry, spec) for spec in SPECS for geometry in (GEOMETRIES if spec in SPECS[:4] else GEOMETRIES[::5])]
 

@@ -12,7 +12,7 @@ from device_sim.decisions import SMOOTHINGS, Debounce, Decisions, Labelling, pro
 from device_sim.results import Event
 from edgehar import decision_spec
 from edgehar.bundle import DecisionSpec, Head
-from edgehar.decision_spec import Grammar
+from edgehar.decision_spec import Familiar, Grammar
 from edgehar.errors import BundleError
 from edgehar.signal import FLOAT32, QuantParams
 
@@ -62,12 +62,15 @@ def test_majority_votes_and_takes_the_newest_of_equals():
 
 
 GRAMMAR = Grammar(((0.9, 0.08, 0.02), (0.1, 0.85, 0.05), (0.3, 0.1, 0.6)), (0.5, 0.3, 0.2))
+FAMILIAR = Familiar(((0.0, -2.0, -3.0), (-2.0, 0.0, -0.5), (0.0, -1.0, 0.0)), ((1.0, 2.0, 1.5),) * 3, 2.5)
 SPECS = [
     DecisionSpec("none", uncertain_below=0.5),
     DecisionSpec("ema", 0.6, hysteresis=0.2),
     DecisionSpec("majority", 5),
     DecisionSpec("hmm", grammar=GRAMMAR),
     DecisionSpec("hmm", grammar=GRAMMAR, lag=3, hysteresis=0.1, uncertain_below=0.4),
+    DecisionSpec("hmm", grammar=GRAMMAR, lag=2, familiar=FAMILIAR),
+    DecisionSpec("none", familiar=FAMILIAR),
 ]
 
 
@@ -79,9 +82,10 @@ def test_all_smoothings_are_tried():
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.smoothing)
 def test_cutting_a_stream_into_updates_changes_no_bit(spec, dtype):
     p = np.random.default_rng(3).dirichlet(np.ones(3), 40).astype(dtype)
-    whole = Labelling(spec, 3).update(p)
+    logits = np.log(p)
+    whole = Labelling(spec, 3).update(p, logits)
     single = Labelling(spec, 3)
-    parts = [single.update(p[i : i + 1]) for i in range(len(p))]
+    parts = [single.update(p[i : i + 1], logits[i : i + 1]) for i in range(len(p))]
     assert np.array_equal(whole[0], np.concatenate([part[0] for part in parts]))
     assert np.array_equal(whole[1], np.concatenate([part[1] for part in parts]))
 
@@ -157,6 +161,20 @@ def test_what_is_not_sure_is_uncertain_and_starts_an_event_of_its_own():
     assert batch.probabilities.shape == (3, 3)
 
 
+@pytest.mark.parametrize("lag", [0, 2])
+def test_windows_unlike_all_that_is_known_are_unknown(lag):
+    familiar = Familiar(((4.0, 0, 0), (0, 4.0, 0), (0, 0, 4.0)), ((1.0, 1.0, 1.0),) * 3, 9.0)
+    grammar = Grammar(((0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.05, 0.05, 0.9)))
+    real = np.float32([[4, 0, 0], [4, 2.875, 0], [4, 3.125, 0], [12, 0, 0], [0, 0, 5], [0, 0, 5]])
+    spec = DecisionSpec("hmm", grammar=grammar, lag=lag, familiar=familiar)
+    stage = Decisions(HEAD, spec, window=100, hop=50, rate_hz=50.0)
+    labels = stage.update(50 * np.arange(6), QUANT.quantize(real)).labels.tolist()
+    assert labels[lag:] == [0, 0, 4, 4, 2, 2][: 6 - lag]
+    in_real_numbers = Labelling(spec, 3).update(softmax(real), real)[0].tolist()
+    assert in_real_numbers == labels
+    assert Labelling(spec, 3).update(softmax(real), np.full((6, 3), np.nan))[0].tolist() == [4] * 6
+
+
 def test_with_a_lag_an_event_starts_with_the_window_it_is_about():
     grammar = Grammar(((0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.05, 0.05, 0.9)))
     outputs = np.int8([[100, 0, 0]] * 4 + [[0, 100, 0]] * 4)
@@ -214,6 +232,9 @@ def test_events_of_a_decision_stage_carry_the_recordings_time():
         (DecisionSpec("hmm", grammar=Grammar(((0.5, 0.5),) * 2)), "has 2 rows, expected 3 of 3"),
         (DecisionSpec("hmm", grammar=Grammar(((0.5, 0.5, 0.1),) * 3)), "add up to 1"),
         (DecisionSpec("hmm", grammar=Grammar(((0.5, 0.5, 0.0),) * 3)), "outside 1e-06..1"),
+        (DecisionSpec(familiar=replace(FAMILIAR, most=0)), "threshold 0, expected more than 0"),
+        (DecisionSpec(familiar=replace(FAMILIAR, means=((0.0, 1.0),) * 3)), "3 rows of means, expected 3 of 3"),
+        (DecisionSpec(familiar=replace(FAMILIAR, deviations=((0.0, 1.0, 1.0),) * 3)), "deviations below 0.001"),
         (DecisionSpec("hmm", grammar=replace(GRAMMAR, prior=(0.5, 0.5))), "expected 3 numbers"),
         (DecisionSpec(min_decisions=0), "min_decisions is 0, expected 1"),
     ],

@@ -178,9 +178,8 @@ def _first(head: Head, names: HeadNames, spec: DecisionSpec, enrolment: bool) ->
         )
     table = power_table_name(names)
     powers = power_table(replace(head.quant, scale=head.quant.scale / spec.temperature))
-    own = len(head.labels)
-    softmax = "har_belong(ctx" if enrolment else f"har_probabilities(decision->{names.member}.logits, {own}, {table}"
-    part = smoothing_part(spec, names.member, softmax, own, len(names.labels))
+    softmax = f"har_probabilities(decision->{names.member}.logits, {len(head.labels)}, {table}"
+    part = smoothing_part(spec, head, names.member, "har_belong(ctx" if enrolment else softmax, len(names.labels))
     return replace(part, tables={table: powers, **part.tables})
 
 

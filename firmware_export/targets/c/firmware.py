@@ -32,7 +32,7 @@ from firmware_export.targets.c.network import Network, Optimize, runtime, write_
 from firmware_export.targets.c.part import Member, Part, struct_bytes, tables_bytes, tables_text
 from firmware_export.targets.c.prototypes import HEADER as PROTOTYPES_HEADER
 from firmware_export.targets.c.prototypes import enrolled_labels, enrolment_parts
-from firmware_export.targets.c.smoothing import HMM_HEADER
+from firmware_export.targets.c.smoothing import headers as smoothing_headers
 from firmware_export.targets.c.streaming import Stream, stream
 from firmware_export.targets.c.text import comment, comment_lines, filled, float32
 
@@ -166,12 +166,8 @@ def write_firmware(
         *(member for part in parts for member in part.members),
         *SMALL_STATE,
     )
-    wanted = {
-        HEADER: bool(features),
-        HMM_HEADER: manifest.decision.smoothing == "hmm",
-        PROTOTYPES_HEADER: enrolment.wanted,
-    }
-    further = [name for name, is_wanted in wanted.items() if is_wanted]
+    further = [HEADER] * bool(features) + [PROTOTYPES_HEADER] * enrolment.wanted
+    further += smoothing_headers(manifest.decision)
     channels = [f"{c.name} ({c.unit})" for c in manifest.channels]
     minimum = manifest.decision.min_decisions
     words: dict[str, object] = {

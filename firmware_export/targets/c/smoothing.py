@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgehar.bundle import Head
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import UnsupportedOpError
+from edgehar.heads import familiar_tables
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.part import Member, Part
 from firmware_export.targets.c.text import float32
 
 HMM_HEADER = "har_hmm.h"
+FAMILIAR_HEADER = "har_familiar.h"
 MOST_VOTES = 1023
 NONE = """
 @softmax@, decision->@head@.probability);
@@ -110,17 +114,36 @@ if (decision->@head@.probability[decision->@head@.label] < @least@) {
     decision->@head@.label = HAR_LABEL_UNCERTAIN;
 }
 """
+UNKNOWN_NOW = """
+if (har_distance(decision->@head@.logits, har_familiar_means, har_familiar_inverse, @own@) > @most@) {
+    decision->@head@.label = HAR_LABEL_UNKNOWN;
+}
+"""
+UNKNOWN_THEN = """
+if (ctx->decisions > @lag@) {
+    memmove(ctx->unknown, ctx->unknown + 1, @lag@);
+}
+ctx->unknown[newest] = har_distance(decision->@head@.logits, har_familiar_means, har_familiar_inverse, @own@) > @most@;
+if (ctx->unknown[0]) {
+    decision->@head@.label = HAR_LABEL_UNKNOWN;
+}
+"""
 
 
-def smoothing_part(spec: DecisionSpec, head: str, softmax: str, own: int, labels: int) -> Part:
+def headers(spec: DecisionSpec) -> list[str]:
+    """Return the runtime's headers that the statements need."""
+    return [HMM_HEADER] * (spec.smoothing == "hmm") + [FAMILIAR_HEADER] * (spec.familiar is not None)
+
+
+def smoothing_part(spec: DecisionSpec, head: Head, member: str, softmax: str, labels: int) -> Part:
     """Return the statements from the first head's logits to its label, with what they remember and read.
 
     Args:
         spec: of the decision stage.
-        head: its member of ``har_decision``.
+        head: the first one.
+        member: its member of ``har_decision``.
         softmax: the call that puts the window's probabilities into its last argument, up to that.
-        own: labels of the network.
-        labels: these and what is enrolled or may be.
+        labels: of the head, and what is enrolled or may be.
 
     Raises:
         UnsupportedOpError: the smoothing, or its strength, has no form in C.
@@ -130,8 +153,9 @@ def smoothing_part(spec: DecisionSpec, head: str, softmax: str, own: int, labels
             f"target 'c' cannot write the smoothing {spec.smoothing!r} of strength {spec.strength}; it writes "
             f"{', '.join(SMOOTHINGS)}, majority of at most {MOST_VOTES} votes"
         )
+    own = len(head.labels)
     members: list[Member] = []
-    tables = {}
+    tables: dict[str, NDArray[np.float32]] = {}
     text = SMOOTHINGS[spec.smoothing]
     if spec.smoothing == "ema":
         tables["har_smoothing"] = np.array([spec.strength, 1.0 - spec.strength], np.float32)
@@ -152,9 +176,15 @@ def smoothing_part(spec: DecisionSpec, head: str, softmax: str, own: int, labels
         members.append(Member("int16_t", "held"))
     if spec.uncertain_below:
         text += UNCERTAIN
+    if spec.familiar is not None:
+        means, inverse = familiar_tables(spec.familiar, head.quant)
+        tables |= {"har_familiar_means": means, "har_familiar_inverse": inverse}
+        text += UNKNOWN_THEN if spec.delay else UNKNOWN_NOW
+        if spec.delay:
+            members.append(Member("uint8_t", "unknown", (spec.lag + 1,)))
     body = code(
         text,
-        head=head,
+        head=member,
         softmax=softmax,
         own=own,
         count=labels,
@@ -162,5 +192,6 @@ def smoothing_part(spec: DecisionSpec, head: str, softmax: str, own: int, labels
         lag=spec.lag,
         margin=float32(spec.hysteresis),
         least=float32(spec.uncertain_below),
+        most=float32(spec.familiar.most if spec.familiar is not None else 0.0),
     )
     return Part(body, tuple(members), tables)
