@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -345,3 +345,19 @@ def _output_quant(case: Case, values: list[Value], rng: np.random.Generator) -> 
 
 def _f32(x: float) -> float:
     return float(np.float32(x))
+
+
+def saturating_lstms() -> list[Graph]:
+    """A small LSTM with gates far beyond their range, at every scale that cells can have."""
+    graphs = []
+    for fraction in range(9, 16):
+        graph = int8_graph(CASES["lstm"][1], fraction)
+        rng = np.random.default_rng(fraction)
+        values = dict(graph.values)
+        for name, value in graph.values.items():
+            if value.dtype == "int8" and value.data is not None:
+                values[name] = replace(value, quant=Quantization((float(np.float32(2.0 ** rng.uniform(-12, -5))),)))
+        values["out"] = replace(values["out"], quant=Quantization((2.0**-8,), int(rng.integers(-128, 128))))
+        values["cell"] = replace(values["cell"], quant=Quantization((2.0**-fraction,)))
+        graphs.append(assemble(graph.inputs, graph.outputs, graph.nodes, values.values()))
+    return graphs

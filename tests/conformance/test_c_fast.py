@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from c_cases import STRICT, compile_networks, compilers, run_network
-from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph
+from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph, lstm, saturating_lstms
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
@@ -43,7 +43,7 @@ def random_cases(count: int, seed: int) -> list[Case]:
         image = (1, sides[0] + draw(0, 9), sides[1] + draw(0, 9), channels)
         around = ((draw(0, 2), draw(0, 2)), (draw(0, 2), draw(0, 2))) if index % 4 == 0 else ((0, 0), (0, 0))
         flat = {"kernel": sides, "stride": (draw(1, 3), draw(1, 3)), "padding": around, "activation": activation}
-        match index % 10:
+        match index % 11:
             case 0:
                 cases.append(depthwise((1, steps, channels), **window))
             case 1:
@@ -65,6 +65,9 @@ def random_cases(count: int, seed: int) -> list[Case]:
             case 8:
                 dilated = window | {"dilation": draw(2, 5), "kernel": draw(2, 5), "padding": (draw(0, 9), draw(0, 9))}
                 cases.append(conv((1, steps + 20, channels), draw(2, 11), **dilated))
+            case 9:
+                inputs, units = (draw(1, 30), draw(1, 9)) if index % 2 else (draw(128, 150), 2)
+                cases.append(lstm((1, 5, inputs), units))
             case _:
                 cases.append(conv((1, steps + 4, channels), draw(1, 11), **window))
     return cases
@@ -95,7 +98,7 @@ def side_by_side(graphs: list[Graph]) -> Graph:
 
 @pytest.fixture(scope="module")
 def graphs() -> list[Graph]:
-    return [int8_graph(case, seed) for seed, case in enumerate(random_cases(100, 0))]
+    return [*(int8_graph(case, seed) for seed, case in enumerate(random_cases(110, 0))), *saturating_lstms()]
 
 
 def test_most_cases_have_a_fast_kernel(graphs: list[Graph]) -> None:

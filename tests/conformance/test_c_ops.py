@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from c_cases import compile_networks, compilers, run_network
-from export_cases import CASES, Case, conv, depthwise, int8_graph, lstm
+from export_cases import CASES, Case, conv, depthwise, int8_graph, lstm, saturating_lstms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_export_ops import WITH_INT8, int8_inputs, run_reference
@@ -122,17 +122,7 @@ def test_factors_above_one_saturate() -> None:
 
 
 def test_lstm_that_saturates_at_every_cell_scale() -> None:
-    graphs = []
-    for fraction in range(9, 16):
-        graph = int8_graph(CASES["lstm"][1], fraction)
-        rng = np.random.default_rng(fraction)
-        values = dict(graph.values)
-        for name, value in graph.values.items():
-            if value.dtype == "int8" and value.data is not None:
-                values[name] = replace(value, quant=Quantization((float(np.float32(2.0 ** rng.uniform(-12, -5))),)))
-        values["out"] = replace(values["out"], quant=Quantization((2.0**-8,), int(rng.integers(-128, 128))))
-        values["cell"] = replace(values["cell"], quant=Quantization((2.0**-fraction,)))
-        graphs.append(assemble(graph.inputs, graph.outputs, graph.nodes, values.values()))
+    graphs = saturating_lstms()
     assert differences(compile_networks(graphs, compilers()["cc"]), graphs, list(range(7))) == []
 
 

@@ -13,6 +13,7 @@ from firmware_export.targets.c.fast.conv2d import fast_conv2d
 from firmware_export.targets.c.fast.dense import fast_dense
 from firmware_export.targets.c.fast.depthwise_conv1d import fast_depthwise_conv1d
 from firmware_export.targets.c.fast.depthwise_conv2d import fast_depthwise_conv2d
+from firmware_export.targets.c.fast.lstm import fast_lstm
 from firmware_export.targets.c.fast.pools import fast_average_pool1d, fast_max_pool1d
 from firmware_export.targets.c.layer import Kernel, Layer
 
@@ -23,5 +24,6 @@ FAST_EMITTERS: Mapping[str, Callable[[Layer], Kernel | None]] = {
     "dense": fast_dense,
     "depthwise_conv1d": fast_depthwise_conv1d,
     "depthwise_conv2d": fast_depthwise_conv2d,
+    "lstm": fast_lstm,
     "max_pool1d": fast_max_pool1d,
 }

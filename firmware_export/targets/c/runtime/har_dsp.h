@@ -127,20 +127,29 @@ HAR_INLINE uint32_t har_max_bytes(uint32_t a, uint32_t b)
 #endif
 }
 
+/* a * multiplier / 2^32 to nearest, halves upward. */
+HAR_INLINE int32_t har_high_product(int32_t a, int32_t multiplier)
+{
+#if HAR_DSP
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(multiplier));
+    return high;
+#else
+    return (int32_t)(((int64_t)a * multiplier + INT64_C(0x80000000)) >> 32);
+#endif
+}
+
 /* A doubled sum as int8: times multiplier / 2^32 to nearest, then / 2^exponent (1..20), halves away from zero.
  * offset is zero_point * 2^exponent + 2^(exponent - 1).
  */
 HAR_INLINE int8_t har_requantize(int32_t doubled, int32_t multiplier, int32_t offset, int32_t exponent, int32_t low,
                                  int32_t high)
 {
-    int32_t a;
-#if HAR_DSP
-    __asm__("smmulr %0, %1, %2" : "=r"(a) : "r"(doubled), "r"(multiplier));
+    int32_t a = har_high_product(doubled, multiplier);
     a += offset - (a < 0);
+#if HAR_DSP
     __asm__("asr %0, %0, %1" : "+r"(a) : "r"(exponent));
 #else
-    a = (int32_t)(((int64_t)doubled * multiplier + INT64_C(0x80000000)) >> 32);
-    a += offset - (a < 0);
     a >>= (uint32_t)exponent & 31U;
 #endif
     return (int8_t)(a < low ? low : a > high ? high : a);
