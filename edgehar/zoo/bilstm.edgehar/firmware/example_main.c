@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 5c304f53a79d5a9c413ba9435d20f7d4d062aebc839b624df0e8ffe8d91cb646
+ * RUN; SHA-256 of the bundle before: aa005ba53752b4e9e568c93b0076d7dc2949898bd9a6083d38db3ba2c4cce8de
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

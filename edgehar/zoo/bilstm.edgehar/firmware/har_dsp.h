@@ -18,12 +18,21 @@
 #define HAR_DSP 0
 #endif
 
+#if defined(__wasm_simd128__) && !defined(HAR_PORTABLE)
+#define HAR_SIMD128 1 /* WebAssembly's vectors of 16 bytes */
+#include <wasm_simd128.h>
+#else
+#define HAR_SIMD128 0
+#endif
+
 #ifdef __GNUC__
 #define HAR_INLINE static inline __attribute__((always_inline, unused))
 #define HAR_COPY __builtin_memcpy /* one load or store, also where there is no C library */
+#define HAR_UNROLL _Pragma("GCC unroll 16")
 #else
 #define HAR_INLINE static inline
 #define HAR_COPY memcpy
+#define HAR_UNROLL
 #endif
 
 /* Two int16, or four int8, that lie beside each other; at any address. */
@@ -118,20 +127,29 @@ HAR_INLINE uint32_t har_max_bytes(uint32_t a, uint32_t b)
 #endif
 }
 
+/* a * multiplier / 2^32 to nearest, halves upward. */
+HAR_INLINE int32_t har_high_product(int32_t a, int32_t multiplier)
+{
+#if HAR_DSP
+    int32_t high;
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(multiplier));
+    return high;
+#else
+    return (int32_t)(((int64_t)a * multiplier + INT64_C(0x80000000)) >> 32);
+#endif
+}
+
 /* A doubled sum as int8: times multiplier / 2^32 to nearest, then / 2^exponent (1..20), halves away from zero.
  * offset is zero_point * 2^exponent + 2^(exponent - 1).
  */
 HAR_INLINE int8_t har_requantize(int32_t doubled, int32_t multiplier, int32_t offset, int32_t exponent, int32_t low,
                                  int32_t high)
 {
-    int32_t a;
-#if HAR_DSP
-    __asm__("smmulr %0, %1, %2" : "=r"(a) : "r"(doubled), "r"(multiplier));
+    int32_t a = har_high_product(doubled, multiplier);
     a += offset - (a < 0);
+#if HAR_DSP
     __asm__("asr %0, %0, %1" : "+r"(a) : "r"(exponent));
 #else
-    a = (int32_t)(((int64_t)doubled * multiplier + INT64_C(0x80000000)) >> 32);
-    a += offset - (a < 0);
     a >>= (uint32_t)exponent & 31U;
 #endif
     return (int8_t)(a < low ? low : a > high ? high : a);
@@ -215,6 +233,35 @@ HAR_INLINE void har_gather(const int8_t *x, int channels, int16_t *wide, int cou
     }
 }
 
+/* Sums of one channel at four positions, stride int16 apart, with the products of pairs words of taps added. Of x, up to
+ * three int16 behind the last product are read.
+ */
+HAR_INLINE void har_add_taps(int32_t sums[4], const int32_t *taps, const int16_t *x, int pairs, int stride)
+{
+#if HAR_SIMD128
+    v128_t four = wasm_v128_load(sums);
+    for (int k = 0; k < pairs; k++) {
+        const int16_t *v = x + 2 * k;
+        const v128_t beside = stride <= 2 ? wasm_v128_load(v) : wasm_i32x4_splat(0);
+        const v128_t seen = stride == 1   ? wasm_i16x8_shuffle(beside, beside, 0, 1, 1, 2, 2, 3, 3, 4)
+                            : stride == 2 ? beside
+                                          : wasm_u32x4_make(har_word(v), har_word(v + stride), har_word(v + 2 * stride),
+                                                            har_word(v + 3 * stride));
+        four = wasm_i32x4_add(four, wasm_i32x4_dot_i16x8(wasm_i32x4_splat(taps[k]), seen));
+    }
+    wasm_v128_store(sums, four);
+#else
+    HAR_UNROLL
+    for (int k = 0; k < pairs; k++) {
+        const uint32_t tap = (uint32_t)taps[k];
+        sums[0] = har_smlad(tap, har_word(x + 2 * k), sums[0]);
+        sums[1] = har_smlad(tap, har_word(x + stride + 2 * k), sums[1]);
+        sums[2] = har_smlad(tap, har_word(x + 2 * stride + 2 * k), sums[2]);
+        sums[3] = har_smlad(tap, har_word(x + 3 * stride + 2 * k), sums[3]);
+    }
+#endif
+}
+
 /* The larger of two series of count int8. */
 HAR_INLINE void har_larger(int8_t *y, const int8_t *a, const int8_t *b, int count)
 {
@@ -237,6 +284,29 @@ HAR_INLINE void har_two_channels(const int32_t *stream, const int16_t *x, int8_t
                                  int outputs, int32_t low, int32_t high)
 {
     const int32_t *last = stream + 2 + 4 * fours;
+#if HAR_SIMD128
+    for (int group = 0; group < groups; group++) {
+        const int16_t *v = x;
+        v128_t sums[3] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        for (int i = 0; i < fours; i++) {
+            const v128_t w = wasm_v128_load(stream + 2 + 4 * i);
+            for (int position = 0; position < 3; position++) {
+                const v128_t four = wasm_v128_load64_splat(v + stride * position);
+                sums[position] = wasm_i32x4_add(sums[position], wasm_i32x4_dot_i16x8(w, four));
+            }
+            v += 4;
+        }
+        for (int position = 0; position < 3; position++) {
+            const v128_t sum = sums[position];
+            const int32_t a = stream[0] + wasm_i32x4_extract_lane(sum, 0) + wasm_i32x4_extract_lane(sum, 1);
+            const int32_t b = stream[1] + wasm_i32x4_extract_lane(sum, 2) + wasm_i32x4_extract_lane(sum, 3);
+            y[0] = har_requantize(a, last[0], last[1], last[2], low, high);
+            y[1] = har_requantize(b, last[3], last[4], last[5], low, high);
+            y += outputs;
+        }
+        x += 3 * stride;
+    }
+#else
     for (int position = 0; position < 3 * groups; position++) {
         const int32_t *w = stream + 2;
         const int16_t *v = x;
@@ -253,6 +323,7 @@ HAR_INLINE void har_two_channels(const int32_t *stream, const int16_t *x, int8_t
         x += stride;
         y += outputs;
     }
+#endif
 }
 
 #endif

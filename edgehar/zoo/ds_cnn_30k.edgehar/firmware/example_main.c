@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 49b8f81ee5d3bc239457cfb7cc892f8421defd4477c3c4f728a12687f1ed83f7
+ * 26c7ee28d6b353e1fec79f91e7a5e389352952b4dcbf3ec56c33dc6f67013cae
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 49b8f81ee5d3bc239457cfb7cc892f8421defd4477c3c4f728a12687f1ed83f7 */
+ * 26c7ee28d6b353e1fec79f91e7a5e389352952b4dcbf3ec56c33dc6f67013cae */
 #include "har_model.h"
 
 #include <string.h>
@@ -385,43 +385,12 @@ HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 6; g++) {
             const int t = g < 6 - 1 ? 4 * g : 19;
             const int16_t *v = wide + 2 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 2), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 6), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 4), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 8), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 6), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 10), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 8), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 12), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 10), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 12), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 14), s3);
-            s0 = har_smlad((uint32_t)w[6], har_word(v + 10), s0);
-            s1 = har_smlad((uint32_t)w[6], har_word(v + 12), s1);
-            s2 = har_smlad((uint32_t)w[6], har_word(v + 14), s2);
-            s3 = har_smlad((uint32_t)w[6], har_word(v + 16), s3);
-            s0 = har_smlad((uint32_t)w[7], har_word(v + 12), s0);
-            s1 = har_smlad((uint32_t)w[7], har_word(v + 14), s1);
-            s2 = har_smlad((uint32_t)w[7], har_word(v + 16), s2);
-            s3 = har_smlad((uint32_t)w[7], har_word(v + 18), s3);
-            s0 = har_smlad((uint32_t)w[8], har_word(v + 14), s0);
-            s1 = har_smlad((uint32_t)w[8], har_word(v + 16), s1);
-            s2 = har_smlad((uint32_t)w[8], har_word(v + 18), s2);
-            s3 = har_smlad((uint32_t)w[8], har_word(v + 20), s3);
-            y[48 * (t + 0) + c] = har_requantize(s0, w[9], w[10], w[11], -128, 127);
-            y[48 * (t + 1) + c] = har_requantize(s1, w[9], w[10], w[11], -128, 127);
-            y[48 * (t + 2) + c] = har_requantize(s2, w[9], w[10], w[11], -128, 127);
-            y[48 * (t + 3) + c] = har_requantize(s3, w[9], w[10], w[11], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 8, 2);
+            y[48 * (t + 0) + c] = har_requantize(sums[0], w[9], w[10], w[11], -128, 127);
+            y[48 * (t + 1) + c] = har_requantize(sums[1], w[9], w[10], w[11], -128, 127);
+            y[48 * (t + 2) + c] = har_requantize(sums[2], w[9], w[10], w[11], -128, 127);
+            y[48 * (t + 3) + c] = har_requantize(sums[3], w[9], w[10], w[11], -128, 127);
         }
         w += 12;
     }
@@ -848,31 +817,12 @@ HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 4; g++) {
             const int t = g < 4 - 1 ? 4 * g : 11;
             const int16_t *v = wide + 1 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 1), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 2), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 3), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 3), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 5), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 5), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 7), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 7), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 9), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 9), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 11), s3);
-            y[96 * (t + 0) + c] = har_requantize(s0, w[6], w[7], w[8], -128, 127);
-            y[96 * (t + 1) + c] = har_requantize(s1, w[6], w[7], w[8], -128, 127);
-            y[96 * (t + 2) + c] = har_requantize(s2, w[6], w[7], w[8], -128, 127);
-            y[96 * (t + 3) + c] = har_requantize(s3, w[6], w[7], w[8], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 5, 1);
+            y[96 * (t + 0) + c] = har_requantize(sums[0], w[6], w[7], w[8], -128, 127);
+            y[96 * (t + 1) + c] = har_requantize(sums[1], w[6], w[7], w[8], -128, 127);
+            y[96 * (t + 2) + c] = har_requantize(sums[2], w[6], w[7], w[8], -128, 127);
+            y[96 * (t + 3) + c] = har_requantize(sums[3], w[6], w[7], w[8], -128, 127);
         }
         w += 9;
     }

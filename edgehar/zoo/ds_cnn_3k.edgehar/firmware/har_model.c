@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * a11e6dac91da2178204aebfcbb0b6b69bf589ee865adc5a47955ec9cbe036da8 */
+ * 0d7f8f2582191188b30d0c98fa6779a5206c89222729bed365cea48679c447c7 */
 #include "har_model.h"
 
 #include <string.h>
@@ -213,43 +213,12 @@ HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 4; g++) {
             const int t = g < 4 - 1 ? 4 * g : 12;
             const int16_t *v = wide + 1 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 1), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 2), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 3), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 3), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 5), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 5), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 7), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 7), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 9), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 9), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 11), s3);
-            s0 = har_smlad((uint32_t)w[6], har_word(v + 10), s0);
-            s1 = har_smlad((uint32_t)w[6], har_word(v + 11), s1);
-            s2 = har_smlad((uint32_t)w[6], har_word(v + 12), s2);
-            s3 = har_smlad((uint32_t)w[6], har_word(v + 13), s3);
-            s0 = har_smlad((uint32_t)w[7], har_word(v + 12), s0);
-            s1 = har_smlad((uint32_t)w[7], har_word(v + 13), s1);
-            s2 = har_smlad((uint32_t)w[7], har_word(v + 14), s2);
-            s3 = har_smlad((uint32_t)w[7], har_word(v + 15), s3);
-            s0 = har_smlad((uint32_t)w[8], har_word(v + 14), s0);
-            s1 = har_smlad((uint32_t)w[8], har_word(v + 15), s1);
-            s2 = har_smlad((uint32_t)w[8], har_word(v + 16), s2);
-            s3 = har_smlad((uint32_t)w[8], har_word(v + 17), s3);
-            y[12 * (t + 0) + c] = har_requantize(s0, w[9], w[10], w[11], -128, 127);
-            y[12 * (t + 1) + c] = har_requantize(s1, w[9], w[10], w[11], -128, 127);
-            y[12 * (t + 2) + c] = har_requantize(s2, w[9], w[10], w[11], -128, 127);
-            y[12 * (t + 3) + c] = har_requantize(s3, w[9], w[10], w[11], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 8, 1);
+            y[12 * (t + 0) + c] = har_requantize(sums[0], w[9], w[10], w[11], -128, 127);
+            y[12 * (t + 1) + c] = har_requantize(sums[1], w[9], w[10], w[11], -128, 127);
+            y[12 * (t + 2) + c] = har_requantize(sums[2], w[9], w[10], w[11], -128, 127);
+            y[12 * (t + 3) + c] = har_requantize(sums[3], w[9], w[10], w[11], -128, 127);
         }
         w += 12;
     }
@@ -416,31 +385,12 @@ HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 2; g++) {
             const int t = g < 2 - 1 ? 4 * g : 4;
             const int16_t *v = wide + 1 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 1), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 2), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 3), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 3), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 5), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 5), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 7), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 7), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 9), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 9), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 11), s3);
-            y[24 * (t + 0) + c] = har_requantize(s0, w[6], w[7], w[8], -128, 127);
-            y[24 * (t + 1) + c] = har_requantize(s1, w[6], w[7], w[8], -128, 127);
-            y[24 * (t + 2) + c] = har_requantize(s2, w[6], w[7], w[8], -128, 127);
-            y[24 * (t + 3) + c] = har_requantize(s3, w[6], w[7], w[8], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 5, 1);
+            y[24 * (t + 0) + c] = har_requantize(sums[0], w[6], w[7], w[8], -128, 127);
+            y[24 * (t + 1) + c] = har_requantize(sums[1], w[6], w[7], w[8], -128, 127);
+            y[24 * (t + 2) + c] = har_requantize(sums[2], w[6], w[7], w[8], -128, 127);
+            y[24 * (t + 3) + c] = har_requantize(sums[3], w[6], w[7], w[8], -128, 127);
         }
         w += 9;
     }

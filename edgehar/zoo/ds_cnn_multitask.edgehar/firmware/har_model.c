@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: e5e0dc0bb75ea6a92906091f1c612e9ad67270149c95caafb6bd18681d5f4d47 */
+ * of the bundle before: 130d705365bcdcbdd26c295f6f501686ad2f55d7d5f3f69585626d671cdc09d2 */
 #include "har_model.h"
 
 #include <string.h>
@@ -273,43 +273,12 @@ HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 6; g++) {
             const int t = g < 6 - 1 ? 4 * g : 19;
             const int16_t *v = wide + 2 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 2), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 6), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 4), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 8), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 6), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 10), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 8), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 12), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 10), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 12), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 14), s3);
-            s0 = har_smlad((uint32_t)w[6], har_word(v + 10), s0);
-            s1 = har_smlad((uint32_t)w[6], har_word(v + 12), s1);
-            s2 = har_smlad((uint32_t)w[6], har_word(v + 14), s2);
-            s3 = har_smlad((uint32_t)w[6], har_word(v + 16), s3);
-            s0 = har_smlad((uint32_t)w[7], har_word(v + 12), s0);
-            s1 = har_smlad((uint32_t)w[7], har_word(v + 14), s1);
-            s2 = har_smlad((uint32_t)w[7], har_word(v + 16), s2);
-            s3 = har_smlad((uint32_t)w[7], har_word(v + 18), s3);
-            s0 = har_smlad((uint32_t)w[8], har_word(v + 14), s0);
-            s1 = har_smlad((uint32_t)w[8], har_word(v + 16), s1);
-            s2 = har_smlad((uint32_t)w[8], har_word(v + 18), s2);
-            s3 = har_smlad((uint32_t)w[8], har_word(v + 20), s3);
-            y[24 * (t + 0) + c] = har_requantize(s0, w[9], w[10], w[11], -128, 127);
-            y[24 * (t + 1) + c] = har_requantize(s1, w[9], w[10], w[11], -128, 127);
-            y[24 * (t + 2) + c] = har_requantize(s2, w[9], w[10], w[11], -128, 127);
-            y[24 * (t + 3) + c] = har_requantize(s3, w[9], w[10], w[11], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 8, 2);
+            y[24 * (t + 0) + c] = har_requantize(sums[0], w[9], w[10], w[11], -128, 127);
+            y[24 * (t + 1) + c] = har_requantize(sums[1], w[9], w[10], w[11], -128, 127);
+            y[24 * (t + 2) + c] = har_requantize(sums[2], w[9], w[10], w[11], -128, 127);
+            y[24 * (t + 3) + c] = har_requantize(sums[3], w[9], w[10], w[11], -128, 127);
         }
         w += 12;
     }
@@ -538,31 +507,12 @@ HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, int16
         for (int g = 0; g < 4; g++) {
             const int t = g < 4 - 1 ? 4 * g : 11;
             const int16_t *v = wide + 1 * t;
-            int32_t s0 = w[0], s1 = w[0], s2 = w[0], s3 = w[0];
-            s0 = har_smlad((uint32_t)w[1], har_word(v + 0), s0);
-            s1 = har_smlad((uint32_t)w[1], har_word(v + 1), s1);
-            s2 = har_smlad((uint32_t)w[1], har_word(v + 2), s2);
-            s3 = har_smlad((uint32_t)w[1], har_word(v + 3), s3);
-            s0 = har_smlad((uint32_t)w[2], har_word(v + 2), s0);
-            s1 = har_smlad((uint32_t)w[2], har_word(v + 3), s1);
-            s2 = har_smlad((uint32_t)w[2], har_word(v + 4), s2);
-            s3 = har_smlad((uint32_t)w[2], har_word(v + 5), s3);
-            s0 = har_smlad((uint32_t)w[3], har_word(v + 4), s0);
-            s1 = har_smlad((uint32_t)w[3], har_word(v + 5), s1);
-            s2 = har_smlad((uint32_t)w[3], har_word(v + 6), s2);
-            s3 = har_smlad((uint32_t)w[3], har_word(v + 7), s3);
-            s0 = har_smlad((uint32_t)w[4], har_word(v + 6), s0);
-            s1 = har_smlad((uint32_t)w[4], har_word(v + 7), s1);
-            s2 = har_smlad((uint32_t)w[4], har_word(v + 8), s2);
-            s3 = har_smlad((uint32_t)w[4], har_word(v + 9), s3);
-            s0 = har_smlad((uint32_t)w[5], har_word(v + 8), s0);
-            s1 = har_smlad((uint32_t)w[5], har_word(v + 9), s1);
-            s2 = har_smlad((uint32_t)w[5], har_word(v + 10), s2);
-            s3 = har_smlad((uint32_t)w[5], har_word(v + 11), s3);
-            y[48 * (t + 0) + c] = har_requantize(s0, w[6], w[7], w[8], -128, 127);
-            y[48 * (t + 1) + c] = har_requantize(s1, w[6], w[7], w[8], -128, 127);
-            y[48 * (t + 2) + c] = har_requantize(s2, w[6], w[7], w[8], -128, 127);
-            y[48 * (t + 3) + c] = har_requantize(s3, w[6], w[7], w[8], -128, 127);
+            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+            har_add_taps(sums, w + 1, v, 5, 1);
+            y[48 * (t + 0) + c] = har_requantize(sums[0], w[6], w[7], w[8], -128, 127);
+            y[48 * (t + 1) + c] = har_requantize(sums[1], w[6], w[7], w[8], -128, 127);
+            y[48 * (t + 2) + c] = har_requantize(sums[2], w[6], w[7], w[8], -128, 127);
+            y[48 * (t + 3) + c] = har_requantize(sums[3], w[6], w[7], w[8], -128, 127);
         }
         w += 9;
     }
