@@ -76,9 +76,7 @@ class Device:
         self.telemetry = telemetry
         self._window, self._hop = manifest.window, manifest.hop
         self._front_end = manifest.front_end.stream()
-        prototypes = Prototypes(manifest.enrolled, read_references(bundle).embeddings) if manifest.enrolled else None
-        timing = (manifest.window, manifest.hop, manifest.rate_hz)
-        self._decisions = Decisions(manifest.heads[0], manifest.decision, *timing, prototypes=prototypes)
+        self._decisions = decisions_of(bundle)
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
         self._heads = len(manifest.heads)
         self._outputs = tuple((each.width, each.quant.dtype) for each in manifest.outputs)
@@ -263,6 +261,14 @@ class Device:
     def _advance(self, windows: int) -> None:
         self._start += windows * self._hop
         self._wanted = self._hop
+
+
+def decisions_of(bundle: Bundle) -> Decisions:
+    """Return the decision stage of a bundle's first head, without a past."""
+    manifest = bundle.manifest
+    prototypes = Prototypes(manifest.enrolled, read_references(bundle).embeddings) if manifest.enrolled else None
+    timing = (manifest.window, manifest.hop, manifest.rate_hz)
+    return Decisions(manifest.heads[0], manifest.decision, *timing, prototypes=prototypes)
 
 
 def _decision_list(batch: DecisionBatch) -> list[Decision]:

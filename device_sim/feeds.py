@@ -64,11 +64,15 @@ class FeatureFeed:
 
     def views(self, count: int, hop: int) -> Tensors:
         """Return the features ``[width]`` of ``count`` windows, ``hop`` rows apart, up to the newest."""
-        windows = np.stack(self._ring.views(count, hop))
-        with np.errstate(over="ignore", invalid="ignore"):
-            vectors = self._features.run(windows)
-        np.nan_to_num(vectors, copy=False, nan=0.0)  # of finite but absurd samples; 0 is the training people's mean
-        return list(self._quantize(vectors))
+        return list(self._quantize(summed_up(self._features, np.stack(self._ring.views(count, hop)))))
+
+
+def summed_up(features: WindowFeatures, windows: F32) -> F32:
+    """Return finite features ``[N, width]`` of windows ``[N, T, C]``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        vectors = features.run(windows)
+    np.nan_to_num(vectors, copy=False, nan=0.0)  # of finite but absurd samples; 0 is the training people's mean
+    return vectors
 
 
 Feed = WindowFeed | FeatureFeed

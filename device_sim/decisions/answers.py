@@ -29,7 +29,10 @@ class HeadAnswers:
 
     def row(self, index: int) -> HeadAnswers:
         """Return one window as a batch of one."""
-        part = slice(index, index + 1)
+        return self.rows(slice(index, index + 1))
+
+    def rows(self, part: slice) -> HeadAnswers:
+        """Return some of the windows."""
         return HeadAnswers(self.outputs[part], self.probabilities[part], self.answers[part])
 
 

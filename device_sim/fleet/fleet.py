@@ -1,0 +1,69 @@
+"""What a fleet is: many devices with one bundle, fed together, each with the bits that it would have alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_sim.decisions import DecisionBatch
+from device_sim.engines import open_engine
+from device_sim.engines.c_native import CNativeEngine
+from device_sim.fleet.compiled import CompiledFleet
+from device_sim.fleet.vectorised import VectorisedFleet
+from device_sim.results import Event
+from edgehar.bundle import Bundle
+
+F32 = NDArray[np.float32]
+
+
+class Fleet(Protocol):
+    """Devices 0 to D - 1, all switched on at the same moment.
+
+    Attributes:
+        engine_name, engine_version: of the interpreter that they share; what it keeps is no device's.
+        state_bytes: what is kept of each device between two pushes.
+    """
+
+    engine_name: str
+    engine_version: str
+    state_bytes: int
+
+    def push(self, samples: F32, lengths: Sequence[int]) -> list[DecisionBatch | None]:
+        """Take the next samples ``[D, T, C]`` and return what each device decides, None where that is nothing.
+
+        Args:
+            samples: those of device d are its first ``lengths[d]``; what follows is not looked at.
+            lengths: at most T each. A device that gets less than T has ended: it gets 0 from then on.
+
+        Raises:
+            ValueError: the shapes do not fit, or a device that has ended gets samples.
+            EngineError: the interpreter failed.
+        """
+        ...
+
+    def finish(self) -> list[Event | None]:
+        """Return the event still open on each device, ended by the end of its stream."""
+        ...
+
+    def invalid_samples(self) -> list[int]:
+        """Return how many samples of each device had a NaN or infinite value."""
+        ...
+
+
+def open_fleet(bundle: Bundle, engine_name: str, devices: int) -> Fleet:
+    """Return ``devices`` devices, reset.
+
+    With ``c_native`` each is a ``har_context`` of the bundle's firmware; with the others the front end runs over all
+    devices at once and the interpreter over their windows. So do bundles with enrolled labels, of which the firmware
+    does not know.
+
+    Raises:
+        UsageError, MissingExtraError, EngineError, BundleError: see :func:`device_sim.engines.open_engine`.
+    """
+    engine = open_engine(engine_name, bundle)
+    if isinstance(engine, CNativeEngine) and not bundle.manifest.enrolled:
+        return CompiledFleet(bundle, engine, devices)
+    return VectorisedFleet(bundle, engine, devices)

@@ -1,0 +1,131 @@
+"""A device in a fleet has the bits that it has alone, whatever the others see and however the samples are cut."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device_fixtures import make_tiny_bundle, synthetic_recording
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device_sim.device import Device
+from device_sim.engines import open_engine
+from device_sim.fleet.fleet import open_fleet
+from edgehar.bundle import Bundle, DecisionSpec
+
+GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
+SPECS = [DecisionSpec(), DecisionSpec("ema", 0.7, 2), DecisionSpec("majority", 3, 2)]
+ENGINES = ["litert", "litert_ref", "c_native"]
+
+
+@cache
+def tiny(geometry, spec):
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = make_tiny_bundle(Path(folder), *geometry, decision=spec)
+        return bundle, {name: open_engine(name, bundle) for name in ENGINES}, Opened(bundle)
+
+
+class Opened:
+    """A bundle whose files are read before its folder goes away."""
+
+    def __init__(self, bundle):
+        self.manifest, self.path = bundle.manifest, bundle.path
+        self._files = {name: bundle.read(name) for name in bundle.manifest.files}
+
+    def read(self, name):
+        return self._files[name]
+
+
+def said_by(batches):
+    """All arrays of a stream's decisions, and its events."""
+    batches = [b for b in batches if b is not None]
+    if not batches:
+        return None
+    names = ("starts", "outputs", "probabilities", "labels")
+    arrays = [np.concatenate([getattr(b, name) for b in batches]) for name in names]
+    for i in range(len(batches[0].others)):
+        for name in ("outputs", "probabilities", "answers"):
+            arrays.append(np.concatenate([getattr(b.others[i], name) for b in batches]))
+    if batches[0].embeddings is not None:
+        arrays.append(np.concatenate([b.embeddings for b in batches]))
+    return [(a.dtype, a.shape, a.tobytes()) for a in arrays], [event for b in batches for _, event in b.ended]
+
+
+def alone(bundle, engine, samples):
+    device = Device(bundle, engine)
+    device.reset()
+    said = said_by(device.batches(samples))
+    return said, device.finish(), device.invalid_samples
+
+
+def together(fleet, streams, cuts):
+    """Push streams of different lengths in pieces that end at ``cuts``."""
+    batches = [[] for _ in streams]
+    at = 0
+    for cut in cuts:
+        block = np.full((len(streams), cut - at, streams[0].shape[1]), np.nan, np.float32)  # nobody looks at the rest
+        lengths = []
+        for d, stream in enumerate(streams):
+            piece = stream[at:cut]
+            block[d, : len(piece)] = piece
+            lengths.append(len(piece))
+        for d, batch in enumerate(fleet.push(block, lengths)):
+            batches[d].append(batch)
+        at = cut
+    return list(zip([said_by(b) for b in batches], fleet.finish(), fleet.invalid_samples(), strict=True))
+
+
+def damaged(samples, rng):
+    values = np.array([np.nan, np.inf, -np.inf, 3.4e38, 1e9, 1e-40, -0.0, 16], np.float32)
+    return np.where(rng.random(samples.shape) < 0.05, rng.choice(values, samples.shape), samples)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(GEOMETRIES),
+    st.sampled_from(SPECS),
+    st.sampled_from(ENGINES),
+    st.integers(0, 2**20),
+    st.integers(1, 5),
+    st.booleans(),
+)
+def test_a_device_in_a_fleet_has_its_own_bits(geometry, spec, engine, seed, devices, harmed):
+    _, engines, bundle = tiny(geometry, spec)
+    rng = np.random.default_rng(seed)
+    longest = 600
+    lengths = [longest, *rng.integers(0, longest + 1, devices - 1).tolist()]
+    streams = [synthetic_recording(longest, seed + d).samples[:length] for d, length in enumerate(lengths)]
+    if harmed:
+        streams = [damaged(stream, rng) for stream in streams]
+    cuts = sorted({*rng.integers(1, longest, rng.integers(0, 12)).tolist(), longest})
+    found = together(open_fleet(bundle, engine, devices), streams, cuts)
+    assert found == [alone(bundle, engines[engine], stream) for stream in streams]
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [("ds_cnn_multitask", "litert"), ("ds_cnn_multitask", "c_native"), ("siamese", "litert"), ("bilstm", "litert")],
+)
+def test_fleets_of_real_bundles(name, engine):
+    bundle = Bundle.open(f"zoo:{name}")
+    streams = [synthetic_recording(length, seed=length).samples for length in (1200, 1000, 127)]
+    found = together(open_fleet(bundle, engine, 3), streams, [500, 1200])
+    assert found == [alone(bundle, open_engine(engine, bundle), stream) for stream in streams]
+    assert found[2][0] is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_device_that_has_ended_gets_nothing_more(engine):
+    _, _, bundle = tiny(GEOMETRIES[0], SPECS[0])
+    fleet = open_fleet(bundle, engine, 2)
+    samples = np.zeros((2, 10, 6), np.float32)
+    fleet.push(samples, [10, 4])
+    for wrong in ([10, 1], [11, 0], [-1, 0]):
+        with pytest.raises(ValueError, match="lengths"):
+            fleet.push(samples, wrong)
+    with pytest.raises(ValueError, match="expected \\[D, T, C\\]"):
+        fleet.push(samples[:, :, :5], [10, 0])
