@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.decisions import DecisionBatch
-from device_sim.engines import open_engine
 from device_sim.engines.c_native import CNativeEngine
+from device_sim.engines.protocol import Engine
 from device_sim.fleet.compiled import CompiledFleet
 from device_sim.fleet.vectorised import VectorisedFleet
 from device_sim.results import Event
@@ -24,12 +24,15 @@ class Fleet(Protocol):
 
     Attributes:
         engine_name, engine_version: of the interpreter that they share; what it keeps is no device's.
-        state_bytes: what is kept of each device between two pushes.
     """
 
     engine_name: str
     engine_version: str
-    state_bytes: int
+
+    @property
+    def state_bytes(self) -> int:
+        """What is kept of each device between two pushes, in arrays."""
+        ...
 
     def push(self, samples: F32, lengths: Sequence[int]) -> list[DecisionBatch | None]:
         """Take the next samples ``[D, T, C]`` and return what each device decides, None where that is nothing.
@@ -53,17 +56,16 @@ class Fleet(Protocol):
         ...
 
 
-def open_fleet(bundle: Bundle, engine_name: str, devices: int) -> Fleet:
-    """Return ``devices`` devices, reset.
+def open_fleet(bundle: Bundle, engine: Engine, devices: int) -> Fleet:
+    """Return ``devices`` devices of a bundle, reset, on one engine.
 
     With ``c_native`` each is a ``har_context`` of the bundle's firmware; with the others the front end runs over all
     devices at once and the interpreter over their windows. So do bundles with enrolled labels, of which the firmware
     does not know.
 
     Raises:
-        UsageError, MissingExtraError, EngineError, BundleError: see :func:`device_sim.engines.open_engine`.
+        EngineError, BundleError: the bundle's firmware or decision stage cannot be used.
     """
-    engine = open_engine(engine_name, bundle)
     if isinstance(engine, CNativeEngine) and not bundle.manifest.enrolled:
         return CompiledFleet(bundle, engine, devices)
     return VectorisedFleet(bundle, engine, devices)

@@ -48,8 +48,8 @@ class VectorisedFleet:
     @property
     def state_bytes(self) -> int:
         """Of all arrays, by device; the decision stages are some objects of Python more."""
-        arrays = [self._good, self._invalid, self._samples, *(each.tail for each in self._inputs)]
-        return sum(array.nbytes for array in arrays) // len(self._good)
+        bytes_of = [self._good.nbytes, self._invalid.nbytes, self._samples.nbytes]
+        return sum([*bytes_of, *(each.tail.nbytes for each in self._inputs)]) // len(self._good)
 
     def push(self, samples: F32, lengths: Sequence[int]) -> list[DecisionBatch | None]:
         """Take ``[D, T, C]``."""
@@ -131,7 +131,7 @@ class _Input:
         self._skip = 0  # rows to come before the next window's first
 
     def push(self, columns: F32, complete: NDArray[np.bool_], hop: int) -> NDArray[Any]:
-        """Take columns ``[D, T, F]``; returns the tensors of the windows that ``complete`` ``[D, N]`` says are whole."""
+        """Take columns ``[D, T, F]``; returns tensors of the windows for which ``complete`` ``[D, N]`` is true."""
         source = self._source
         rows = source.pick(columns[:, self._skip :])
         self._skip -= columns.shape[1] - rows.shape[1]
