@@ -56,20 +56,22 @@ class CompiledFleet:
             heads[0].outputs,
             heads[0].probabilities,
             heads[0].answers[:, 0],
-            tuple(self._ended(device, replayed)),
+            *self._events(device, replayed),
             tuple(heads[1:]),
         )
 
-    def _ended(self, device: int, replayed: Replayed) -> list[tuple[int, Event]]:
+    def _events(self, device: int, replayed: Replayed) -> tuple[tuple[tuple[int, Event], ...], tuple[int, ...]]:
+        """Events that ended, with the decisions that ended them; and the decisions that announced one."""
         ended = []
-        for i in np.flatnonzero(replayed.events["kind"] == EVENT_ACTIVITY).tolist():
+        at = np.flatnonzero(replayed.events["kind"] == EVENT_ACTIVITY).tolist()
+        for i in at:
             announced = replayed.events[i]
             start_s = int(announced["start"]) / self._rate_hz
             before = self._open[device]
             if before is not None:
                 ended.append((i, Event(before.label, before.start_s, start_s)))
             self._open[device] = Event(int(announced["label"]), start_s, start_s)
-        return ended
+        return tuple(ended), tuple(at)
 
     def finish(self) -> list[Event | None]:
         """Return the open events."""

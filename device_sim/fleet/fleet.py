@@ -60,12 +60,12 @@ def open_fleet(bundle: Bundle, engine: Engine, devices: int) -> Fleet:
     """Return ``devices`` devices of a bundle, reset, on one engine.
 
     With ``c_native`` each is a ``har_context`` of the bundle's firmware; with the others the front end runs over all
-    devices at once and the interpreter over their windows. So do bundles with enrolled labels, of which the firmware
-    does not know.
+    devices at once and the interpreter over their windows. So do bundles whose network has an embedding: what was
+    enrolled is not in their firmware.
 
     Raises:
         EngineError, BundleError: the bundle's firmware or decision stage cannot be used.
     """
-    if isinstance(engine, CNativeEngine) and not bundle.manifest.enrolled:
+    if isinstance(engine, CNativeEngine) and bundle.manifest.embedding is None:
         return CompiledFleet(bundle, engine, devices)
     return VectorisedFleet(bundle, engine, devices)

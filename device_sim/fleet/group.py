@@ -15,15 +15,15 @@ from device_sim.decisions import DecisionBatch
 from device_sim.engines.protocol import Engine
 from device_sim.fleet.fleet import open_fleet
 from device_sim.results import Event
-from edgehar.bundle import Bundle, Manifest
-from edgehar.heads import agreed_truth
+from edgehar.bundle import Bundle
+from edgehar.heads import Task, agreed_truth
 from edgehar.recording import UNLABELLED
 
 F32 = NDArray[np.float32]
 I16 = NDArray[np.int16]
 
 BLOCK_ROWS = 4096  # samples of a device in one push: 64 decisions of the default bundle
-GROUP_ROWS = 1 << 16  # samples of all devices in one push: some megabytes of columns
+GROUP_ROWS = 1 << 15  # samples of all devices in one push: columns of a megabyte
 
 Chunk = tuple[F32, I16 | None]  # samples [T, C] and their labels [T], as indices into what the bundle announces
 
@@ -72,7 +72,8 @@ def run_group(bundle: Bundle, engine: Engine, streams: Sequence[Iterable[Chunk]]
     manifest = bundle.manifest
     fleet = open_fleet(bundle, engine, len(streams))
     readers = [_Reader(stream) for stream in streams]
-    tallies = [_Tally(manifest) for _ in streams]
+    announced = manifest.announced
+    tallies = [_Tally(announced, manifest.window, manifest.hop) for _ in streams]
     rows = max(manifest.hop, min(BLOCK_ROWS, GROUP_ROWS // len(streams)) // manifest.hop * manifest.hop)
     block = np.zeros((len(streams), rows, len(manifest.channels)), np.float32)
     while any(lengths := [reader.read(into) for reader, into in zip(readers, block, strict=True)]):
@@ -113,8 +114,8 @@ class _Reader:
 class _Tally:
     """Collects what one device says."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
+    def __init__(self, task: Task, window: int, hop: int) -> None:
+        self._task, self._window, self._hop = task, window, hop
         self._sha256 = hashlib.sha256()
         self._labels: list[I16] = []
         self._events: list[Event] = []
@@ -132,13 +133,13 @@ class _Tally:
 
     def result(self, reader: _Reader, last: Event | None, invalid: int) -> DeviceResult:
         """Score what was said against the labels that came with the samples."""
-        manifest, events = self._manifest, self._events if last is None else [*self._events, last]
+        events = self._events if last is None else [*self._events, last]
         for event in events:
             self._sha256.update(f"{event.label} {event.start_s!r} {event.end_s!r}\n".encode())
         decided = np.concatenate([np.empty(0, np.int16), *self._labels])
         labels = np.concatenate([np.empty(0, np.int16), *reader.labels])
-        truth = agreed_truth(manifest.announced, labels[:, None], manifest.window, manifest.hop)[: len(decided), 0]
-        counts = scores.confusion(truth, decided, len(manifest.announced.labels))
+        truth = agreed_truth(self._task, labels[:, None], self._window, self._hop)[: len(decided), 0]
+        counts = scores.confusion(truth, decided, len(self._task.labels))
         return DeviceResult(
             samples=reader.samples,
             invalid_samples=invalid,

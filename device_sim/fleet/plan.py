@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.recording import Recording
+
+T = TypeVar("T", np.float32, np.int16)
 
 
 class DevicePlan(NamedTuple):
@@ -60,7 +62,7 @@ def plan_devices(
     return plans
 
 
-def around(values: NDArray[np.generic], plan: DevicePlan) -> Iterator[NDArray[np.generic]]:
+def around(values: NDArray[T], plan: DevicePlan) -> Iterator[NDArray[T]]:
     """Yield the stretches of ``values`` ``[T, ...]`` that make up a device's stream."""
     at, left = plan.offset, plan.samples
     while left > 0:

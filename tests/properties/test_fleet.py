@@ -18,7 +18,12 @@ from device_sim.fleet.fleet import open_fleet
 from edgehar.bundle import Bundle, DecisionSpec
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
-SPECS = [DecisionSpec(), DecisionSpec("ema", 0.7, 2), DecisionSpec("majority", 3, 2)]
+SPECS = [
+    DecisionSpec(),
+    DecisionSpec("ema", 0.7, 2),
+    DecisionSpec("majority", 3, 2, uncertain_below=0.6, hysteresis=0.2),
+    DecisionSpec("hmm", min_decisions=2, grammar=GRAMMAR, lag=2),
+]
 ENGINES = ["litert", "litert_ref", "c_native"]
 
 
@@ -41,7 +46,9 @@ def said_by(batches):
             arrays.append(np.concatenate([getattr(b.others[i], name) for b in batches]))
     if batches[0].embeddings is not None:
         arrays.append(np.concatenate([b.embeddings for b in batches]))
-    return [(a.dtype, a.shape, a.tobytes()) for a in arrays], [event for b in batches for _, event in b.ended]
+    events = [event for b in batches for _, event in b.ended]
+    announced = [int(b.starts[i]) for b in batches for i in b.announced]
+    return [(a.dtype, a.shape, a.tobytes()) for a in arrays], events, announced
 
 
 def alone(bundle, engine, samples):

@@ -1,0 +1,107 @@
+"""A fleet cut into shards: ranges of devices whose results depend on nothing but their plan.
+
+So a shard can be computed anywhere, twice or again after a crash: its result replaces an earlier one of the same
+number and is never added to it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from device_sim.engines.protocol import Engine
+from device_sim.fleet.group import Chunk, run_group
+from device_sim.fleet.plan import DevicePlan, around
+from edgehar.bundle import Bundle
+from edgehar.files import sha256_bytes
+from edgehar.recording import Recording
+
+SHARD_DEVICES = 16  # a second or so of work, so that little is lost with a worker and progress is seen
+FIELDS = ("samples", "invalid_samples", "decisions", "events", "windows", "right", "digest")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that a fleet's results depend on, as plain data that may travel to another process.
+
+    Attributes:
+        bundle: its folder.
+        bundle_sha256: what the folder must hold.
+        engine: key of ``ENGINES``.
+        recordings: as the bundle's device would have recorded them (:func:`device_sim.sources.on_device`).
+        plans: of all devices, in order.
+        shard_devices: of each shard but the last.
+    """
+
+    bundle: Path
+    bundle_sha256: str
+    engine: str
+    recordings: tuple[Recording, ...]
+    plans: tuple[DevicePlan, ...]
+    shard_devices: int = SHARD_DEVICES
+
+    @property
+    def shards(self) -> int:
+        """How many there are."""
+        return -(-len(self.plans) // self.shard_devices)
+
+    def shard(self, index: int) -> Sequence[DevicePlan]:
+        """Return the plans of one shard."""
+        return self.plans[index * self.shard_devices : (index + 1) * self.shard_devices]
+
+    def key(self, engine_version: str) -> str:
+        """Return the SHA-256 of everything the results depend on."""
+        data: list[Any] = [self.bundle_sha256, self.engine, engine_version, self.shard_devices]
+        for recording in self.recordings:
+            labels = b"" if recording.labels is None else recording.labels.tobytes()
+            data += [recording.name, recording.subject, sha256_bytes(recording.samples.tobytes()), sha256_bytes(labels)]
+        return sha256_bytes(json.dumps([data, self.plans]).encode())
+
+
+def run_shard(job: Job, index: int, bundle: Bundle, engine: Engine) -> dict[str, Any]:
+    """Return the result of one shard as plain JSON data.
+
+    ``devices`` holds a column for each of ``FIELDS`` (and ``confusion`` their sum), which are the same wherever and
+    whenever it runs; ``wall_s`` and ``cpu_s`` are not.
+
+    Raises:
+        EngineError: the interpreter failed.
+    """
+    begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
+    plans = job.shard(index)
+    done = run_group(bundle, engine, [planned_stream(job, plan) for plan in plans])
+    return {
+        "shard": index,
+        "devices": {name: [getattr(result, name) for result in done.devices] for name in FIELDS},
+        "confusion": np.sum([result.confusion for result in done.devices], axis=0).tolist(),
+        "state_bytes": done.state_bytes,
+        "wall_s": time.perf_counter() - begin_s,
+        "cpu_s": time.process_time() - begin_cpu_s,
+    }
+
+
+def planned_stream(job: Job, plan: DevicePlan) -> Iterator[Chunk]:
+    """Yield what a device of the fleet sees."""
+    recording = job.recordings[plan.recording]
+    samples = around(recording.samples, plan)
+    if recording.labels is None:
+        for part in samples:
+            yield part, None
+    else:
+        yield from zip(samples, around(recording.labels, plan), strict=True)
+
+
+def belongs(result: Any, job: Job, index: int) -> bool:
+    """Return whether ``result`` is one of shard ``index``, complete."""
+    try:
+        columns = [result["devices"][name] for name in FIELDS]
+        complete = all(len(column) == len(job.shard(index)) for column in columns)
+        return bool(result["shard"] == index and complete and np.sum(result["confusion"]) == sum(columns[4]))
+    except (KeyError, TypeError, IndexError, ValueError):
+        return False
