@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from edgehar.bundle import MANIFEST, Bundle
 from edgehar.errors import EngineError, MissingExtraError
 
 LOCAL = "local"
+CONNECT_S = 10
+NO_CLUSTER = "no Ray cluster answers"
 LOST_TRIES = 20  # of one shard, beside Ray's own; then something is wrong that trying again does not mend
 
 
@@ -42,10 +45,11 @@ def run_on_ray(job: Job, shards: Iterable[int], address: str) -> Results:
     started = not ray.is_initialized()
     if started:
         where = {"include_dashboard": False} if address == LOCAL else {"address": address}
+        _check_answers(address)
         try:
             ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
-            raise EngineError(f"no Ray cluster answers at {address!r} ({' '.join(str(error).split())})") from None
+        except (ConnectionError, ValueError) as error:
+            raise EngineError(f"{NO_CLUSTER} at {address!r} ({' '.join(str(error).split())})") from None
     lost = (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
     run = ray.remote(num_cpus=1, max_retries=-1)(_run)
     try:
@@ -68,6 +72,17 @@ def run_on_ray(job: Job, shards: Iterable[int], address: str) -> Results:
     finally:
         if started:
             ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Find out in seconds what Ray takes minutes for: whether anybody listens at HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise EngineError(f"{NO_CLUSTER} at {address!r} ({error.strerror or error}); check --ray ADDRESS") from None
 
 
 def _files(job: Job) -> dict[str, bytes]:
