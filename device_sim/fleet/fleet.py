@@ -24,15 +24,13 @@ class Fleet(Protocol):
 
     Attributes:
         engine_name, engine_version: of the interpreter that they share; what it keeps is no device's.
+        state_bytes: most that is kept of each device between two pushes, in arrays; the decision stages in Python are
+            some objects more.
     """
 
     engine_name: str
     engine_version: str
-
-    @property
-    def state_bytes(self) -> int:
-        """What is kept of each device between two pushes, in arrays."""
-        ...
+    state_bytes: int
 
     def push(self, samples: F32, lengths: Sequence[int]) -> list[DecisionBatch | None]:
         """Take the next samples ``[D, T, C]`` and return what each device decides, None where that is nothing.

@@ -15,7 +15,7 @@ from device_sim.decisions import DecisionBatch
 from device_sim.engines.protocol import Engine
 from device_sim.fleet.fleet import open_fleet
 from device_sim.results import Event
-from edgehar.bundle import Bundle
+from edgehar.bundle import Bundle, Manifest
 from edgehar.heads import Task, agreed_truth
 from edgehar.recording import UNLABELLED
 
@@ -25,20 +25,21 @@ I16 = NDArray[np.int16]
 BLOCK_ROWS = 4096  # samples of a device in one push: 64 decisions of the default bundle
 GROUP_ROWS = 1 << 15  # samples of all devices in one push: columns of a megabyte
 
+COUNTS = ("samples", "invalid_samples", "decisions", "events", "windows", "right")
 Chunk = tuple[F32, I16 | None]  # samples [T, C] and their labels [T], as indices into what the bundle announces
 
 
 @dataclass(frozen=True)
-class DeviceResult:
-    """What one device said, in numbers.
+class StreamResult:
+    """What one device said to one stream, in numbers.
 
     Attributes:
         samples, invalid_samples: that it saw; those with a NaN or infinite value.
         decisions, events: that it made.
-        windows, right: decisions whose window has a truth; those of them that name it.
+        windows, right: decisions about a window that has a truth; those of them that name it.
         digest: SHA-256 of every number it said: starts, logits, probabilities, labels, embeddings, events. Equal
             digests are equal bits.
-        confusion: ``[K, K]``, truth down, decision across.
+        confusion: ``[L, L]`` over the bundle's ``event_labels``, truth down, decision across.
     """
 
     samples: int
@@ -54,7 +55,7 @@ class DeviceResult:
 class GroupResult(NamedTuple):
     """Results in the order of the streams, and the bytes kept of each device between two pushes."""
 
-    devices: list[DeviceResult]
+    results: list[StreamResult]
     state_bytes: int
 
 
@@ -72,8 +73,7 @@ def run_group(bundle: Bundle, engine: Engine, streams: Sequence[Iterable[Chunk]]
     manifest = bundle.manifest
     fleet = open_fleet(bundle, engine, len(streams))
     readers = [_Reader(stream) for stream in streams]
-    announced = manifest.announced
-    tallies = [_Tally(announced, manifest.window, manifest.hop) for _ in streams]
+    tallies = [_Tally(manifest, manifest.announced, len(manifest.event_labels)) for _ in streams]
     rows = max(manifest.hop, min(BLOCK_ROWS, GROUP_ROWS // len(streams)) // manifest.hop * manifest.hop)
     block = np.zeros((len(streams), rows, len(manifest.channels)), np.float32)
     while any(lengths := [reader.read(into) for reader, into in zip(readers, block, strict=True)]):
@@ -82,6 +82,15 @@ def run_group(bundle: Bundle, engine: Engine, streams: Sequence[Iterable[Chunk]]
                 tally.add(batch)
     ends = zip(tallies, readers, fleet.finish(), fleet.invalid_samples(), strict=True)
     return GroupResult([t.result(r, last, invalid) for t, r, last, invalid in ends], fleet.state_bytes)
+
+
+def together(results: Sequence[StreamResult]) -> StreamResult:
+    """Return the result of a device that forgot the past between streams."""
+    if len(results) == 1:
+        return results[0]
+    counts = {name: sum(getattr(result, name) for result in results) for name in COUNTS}
+    digest = hashlib.sha256("".join(result.digest for result in results).encode()).hexdigest()
+    return StreamResult(**counts, digest=digest, confusion=np.sum([result.confusion for result in results], axis=0))
 
 
 class _Reader:
@@ -114,8 +123,8 @@ class _Reader:
 class _Tally:
     """Collects what one device says."""
 
-    def __init__(self, task: Task, window: int, hop: int) -> None:
-        self._task, self._window, self._hop = task, window, hop
+    def __init__(self, manifest: Manifest, task: Task, classes: int) -> None:
+        self._manifest, self._task, self._classes = manifest, task, classes
         self._sha256 = hashlib.sha256()
         self._labels: list[I16] = []
         self._events: list[Event] = []
@@ -131,19 +140,20 @@ class _Tally:
             said.append(batch.embeddings)
         self._sha256.update(np.concatenate([_bytes(array) for array in said], axis=1).tobytes())
 
-    def result(self, reader: _Reader, last: Event | None, invalid: int) -> DeviceResult:
+    def result(self, reader: _Reader, last: Event | None, invalid: int) -> StreamResult:
         """Score what was said against the labels that came with the samples."""
         events = self._events if last is None else [*self._events, last]
         for event in events:
             self._sha256.update(f"{event.label} {event.start_s!r} {event.end_s!r}\n".encode())
-        decided = np.concatenate([np.empty(0, np.int16), *self._labels])
+        manifest, delay = self._manifest, self._manifest.decision.delay
+        decided = np.concatenate([np.empty(0, np.int16), *self._labels])[delay:]
         labels = np.concatenate([np.empty(0, np.int16), *reader.labels])
-        truth = agreed_truth(self._task, labels[:, None], self._window, self._hop)[: len(decided), 0]
-        counts = scores.confusion(truth, decided, len(self._task.labels))
-        return DeviceResult(
+        truth = agreed_truth(self._task, labels[:, None], manifest.window, manifest.hop)[: len(decided), 0]
+        counts = scores.confusion(truth, decided, self._classes)
+        return StreamResult(
             samples=reader.samples,
             invalid_samples=invalid,
-            decisions=len(decided),
+            decisions=sum(map(len, self._labels)),
             events=len(events),
             windows=int(counts.sum()),
             right=int(np.trace(counts)),

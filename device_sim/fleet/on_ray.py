@@ -13,7 +13,7 @@ from typing import Any
 
 from device_sim.fleet.shards import Job
 from device_sim.fleet.workers import Results, Worker
-from edgehar.bundle import MANIFEST, Bundle
+from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError
 
 LOCAL = "local"
@@ -53,7 +53,7 @@ def run_on_ray(job: Job, shards: Iterable[int], address: str) -> Results:
     lost = (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
     run = ray.remote(num_cpus=1, max_retries=-1)(_run)
     try:
-        parcel = ray.put((job, _files(job)))
+        parcel = ray.put((job, Bundle.open(job.bundle).contents()))
         key = uuid.uuid4().hex
         running = {run.remote(parcel, key, index): index for index in shards}
         tries: dict[int, int] = {}
@@ -83,13 +83,6 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
     except OSError as error:
         raise EngineError(f"{NO_CLUSTER} at {address!r} ({error.strerror or error}); check --ray ADDRESS") from None
-
-
-def _files(job: Job) -> dict[str, bytes]:
-    """The bundle as it must be on every computer."""
-    bundle = Bundle.open(job.bundle)
-    manifest = (job.bundle / MANIFEST).read_bytes()
-    return {MANIFEST: manifest, **{name: bundle.read(name) for name in bundle.manifest.files}}
 
 
 _worker: dict[str, tuple[tempfile.TemporaryDirectory[str], Worker]] = {}  # of the newest job, in a worker of Ray

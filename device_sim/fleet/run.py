@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.engines import DEFAULT_ENGINE, open_engine
+from device_sim.faults.spec import FaultSpec
 from device_sim.fleet.folder import SUMMARY, FleetFolder, locked_folder
 from device_sim.fleet.plan import plan_devices
 from device_sim.fleet.shards import SHARD_DEVICES, Job
@@ -32,6 +33,7 @@ def run_fleet(
     *,
     seconds: float | None = None,
     seed: int = 0,
+    faults: Sequence[FaultSpec] = (),
     jobs: int = 1,
     ray: str | None = None,
     shard_devices: int = SHARD_DEVICES,
@@ -46,7 +48,8 @@ def run_fleet(
         devices: how many.
         engine_name: key of ``ENGINES``.
         seconds: that each device streams; None: its recording once.
-        seed: of where in its recording a device begins.
+        seed: of where in its recording a device begins, and of its faults.
+        faults: between sensor and device, each device's own.
         jobs: processes on this computer, where ``ray`` is None.
         ray: address of a Ray cluster, or ``local`` for one on this computer.
         shard_devices: in one piece of work.
@@ -72,10 +75,12 @@ def run_fleet(
         engine=engine_name,
         recordings=tuple(on_device(recording, bundle.manifest) for recording in recordings),
         plans=tuple(plan_devices(recordings, devices, seconds=seconds, seed=seed)),
+        faults=tuple(faults),
         shard_devices=shard_devices,
     )
     version = open_engine(engine_name, bundle).version
     what = f"{devices} x {bundle.manifest.name} ({bundle.sha256[:12]}) on {engine_name} {version}, seed {seed}"
+    what += f", faults {','.join(map(str, faults))}" if faults else ""
     begin_s = time.perf_counter()
     with contextlib.ExitStack() as stack:
         folder = None if out is None else stack.enter_context(locked_folder(out, job.key(version), what))

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from device_sim.engines.protocol import Engine
-from device_sim.fleet.group import Chunk, run_group
+from device_sim.faults.replay import disturb
+from device_sim.faults.spec import FaultSpec
+from device_sim.fleet.group import COUNTS, Chunk, run_group, together
 from device_sim.fleet.plan import DevicePlan, around
 from edgehar.bundle import Bundle
 from edgehar.files import sha256_bytes
 from edgehar.recording import Recording
 
 SHARD_DEVICES = 16  # a second or so of work, so that little is lost with a worker and progress is seen
-FIELDS = ("samples", "invalid_samples", "decisions", "events", "windows", "right", "digest")
+FIELDS = (*COUNTS, "digest")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class Job:
         engine: key of ``ENGINES``.
         recordings: as the bundle's device would have recorded them (:func:`device_sim.sources.on_device`).
         plans: of all devices, in order.
+        faults: between sensor and device, with the device's own seed.
         shard_devices: of each shard but the last.
     """
 
@@ -44,6 +48,7 @@ class Job:
     engine: str
     recordings: tuple[Recording, ...]
     plans: tuple[DevicePlan, ...]
+    faults: tuple[FaultSpec, ...] = ()
     shard_devices: int = SHARD_DEVICES
 
     @property
@@ -57,7 +62,13 @@ class Job:
 
     def key(self, engine_version: str) -> str:
         """Return the SHA-256 of everything the results depend on."""
-        data: list[Any] = [self.bundle_sha256, self.engine, engine_version, self.shard_devices]
+        data: list[Any] = [
+            self.bundle_sha256,
+            self.engine,
+            engine_version,
+            self.shard_devices,
+            list(map(str, self.faults)),
+        ]
         for recording in self.recordings:
             labels = b"" if recording.labels is None else recording.labels.tobytes()
             data += [recording.name, recording.subject, sha256_bytes(recording.samples.tobytes()), sha256_bytes(labels)]
@@ -75,26 +86,35 @@ def run_shard(job: Job, index: int, bundle: Bundle, engine: Engine) -> dict[str,
     """
     begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
     plans = job.shard(index)
-    done = run_group(bundle, engine, [planned_stream(job, plan) for plan in plans])
+    streams = [planned_streams(job, plan) for plan in plans]
+    done = run_group(bundle, engine, [stream for of_device in streams for stream in of_device])
+    results = iter(done.results)
+    devices = [together([next(results) for _ in of_device]) for of_device in streams]
     return {
         "shard": index,
-        "devices": {name: [getattr(result, name) for result in done.devices] for name in FIELDS},
-        "confusion": np.sum([result.confusion for result in done.devices], axis=0).tolist(),
+        "devices": {name: [getattr(result, name) for result in devices] for name in FIELDS},
+        "confusion": np.sum([result.confusion for result in devices], axis=0).tolist(),
         "state_bytes": done.state_bytes,
         "wall_s": time.perf_counter() - begin_s,
         "cpu_s": time.process_time() - begin_cpu_s,
     }
 
 
-def planned_stream(job: Job, plan: DevicePlan) -> Iterator[Chunk]:
-    """Yield what a device of the fleet sees."""
+def planned_streams(job: Job, plan: DevicePlan) -> list[Iterable[Chunk]]:
+    """Return what a device of the fleet sees: one stream, or one for each time that faults make it forget the past."""
     recording = job.recordings[plan.recording]
-    samples = around(recording.samples, plan)
-    if recording.labels is None:
-        for part in samples:
-            yield part, None
-    else:
-        yield from zip(samples, around(recording.labels, plan), strict=True)
+    samples = list(around(recording.samples, plan))
+    labels = [] if recording.labels is None else list(around(recording.labels, plan))
+    if not job.faults:
+        return [list(zip_longest(samples, labels))]
+    truth = np.concatenate(labels) if labels else None
+    name = f"{recording.name}, device {plan.device}"
+    seen = replace(recording, name=name, samples=np.concatenate(samples), labels=truth)
+    played = disturb(seen, job.faults, plan.seed)
+    rows = [played.rows[piece.first : piece.first + len(piece.samples)] for piece in played.pieces]
+    return [
+        [(piece.samples, None if truth is None else truth[at])] for piece, at in zip(played.pieces, rows, strict=True)
+    ]
 
 
 def belongs(result: Any, job: Job, index: int) -> bool:

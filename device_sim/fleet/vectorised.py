@@ -42,14 +42,11 @@ class VectorisedFleet:
         self._good = np.zeros((devices, len(manifest.channels)), np.float32)
         self._invalid = np.zeros(devices, np.int64)
         self._samples = np.zeros(devices, np.int64)
+        rows = sum((manifest.window - 1) * each.row_bytes for each in self._inputs)
+        kept = (self._good, self._invalid, self._samples)
+        self.state_bytes = rows + sum(array.nbytes for array in kept) // devices
         self._seen = 0  # by the devices that have not ended
         self._next = 0  # first sample of the next window
-
-    @property
-    def state_bytes(self) -> int:
-        """Of all arrays, by device; the decision stages are some objects of Python more."""
-        bytes_of = [self._good.nbytes, self._invalid.nbytes, self._samples.nbytes]
-        return sum([*bytes_of, *(each.tail.nbytes for each in self._inputs)]) // len(self._good)
 
     def push(self, samples: F32, lengths: Sequence[int]) -> list[DecisionBatch | None]:
         """Take ``[D, T, C]``."""
@@ -125,9 +122,10 @@ class _Input:
     def __init__(self, source: ModelInput, window: int, devices: int) -> None:
         self._source, self._window = source, window
         self._early = source.features is None  # quantized as they come; features are made of float32
-        self.tail: NDArray[Any] = np.empty(
+        self._tail: NDArray[Any] = np.empty(
             (devices, 0, len(source.columns)), source.quant.dtype if self._early else np.float32
         )
+        self.row_bytes = len(source.columns) * self._tail.itemsize
         self._skip = 0  # rows to come before the next window's first
 
     def push(self, columns: F32, complete: NDArray[np.bool_], hop: int) -> NDArray[Any]:
@@ -135,9 +133,9 @@ class _Input:
         source = self._source
         rows = source.pick(columns[:, self._skip :])
         self._skip -= columns.shape[1] - rows.shape[1]
-        joined = np.concatenate([self.tail, source.quant.quantize(rows) if self._early else rows], axis=1)
+        joined = np.concatenate([self._tail, source.quant.quantize(rows) if self._early else rows], axis=1)
         done = complete.shape[1] * hop
-        self.tail = joined[:, done:].copy()
+        self._tail = joined[:, done:].copy()
         self._skip += max(0, done - joined.shape[1])
         return self._tensors(joined, complete, hop)
 

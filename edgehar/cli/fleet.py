@@ -27,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--minutes", type=float, metavar="M", help="of each device, around its recording (default: once around)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="where in its recording a device begins (default: 0)")
+    parser.add_argument("--faults", metavar="SPEC", help="in every device, as for edgehar simulate")
+    parser.add_argument("--seed", type=int, default=0, help="of where devices begin, and of faults (default: 0)")
     parser.add_argument(
         "--jobs",
         type=int,
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from device_sim.faults.spec import read_faults
     from device_sim.fleet.run import run_fleet
     from edgehar.bundle import Bundle
     from edgehar.cli.held_out import choose_recordings
@@ -109,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
                 args.engine,
                 seconds=None if args.minutes is None else 60 * args.minutes,
                 seed=args.seed,
+                faults=() if args.faults is None else read_faults(args.faults),
                 jobs=args.jobs,
                 ray=args.ray,
                 out=args.out,

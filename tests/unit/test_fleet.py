@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from importlib import resources
 from itertools import pairwise
 
@@ -16,7 +17,10 @@ import numpy as np
 import pytest
 from device_fixtures import make_tiny_bundle, synthetic_recording
 
+from device_sim.device import Device
 from device_sim.engines import open_engine
+from device_sim.faults.replay import disturb
+from device_sim.faults.spec import parse_faults
 from device_sim.fleet import folder as folder_module
 from device_sim.fleet import workers
 from device_sim.fleet.folder import locked_folder
@@ -88,9 +92,9 @@ def test_chunks_of_a_stream_may_have_any_length(bundle):
     whole = run_group(bundle, engine, [[(recording.samples, recording.labels)]])
     cuts = [0, 1, 7, 7, 300, 1499, 1500]
     pieces = [(recording.samples[a:b], recording.labels[a:b]) for a, b in pairwise(cuts)]
-    cut, empty = run_group(bundle, engine, [iter(pieces), iter([])]).devices
-    assert cut.digest == whole.devices[0].digest
-    assert (cut.windows, cut.right) == (whole.devices[0].windows, whole.devices[0].right)
+    cut, empty = run_group(bundle, engine, [iter(pieces), iter([])]).results
+    assert cut.digest == whole.results[0].digest
+    assert (cut.windows, cut.right) == (whole.results[0].windows, whole.results[0].right)
     assert (empty.samples, empty.decisions, empty.windows) == (0, 0, 0)
 
 
@@ -99,11 +103,34 @@ def test_summary_fits_its_schema_with_and_without_labels(bundle):
     jsonschema.Draft202012Validator.check_schema(schema)
     summary = run_fleet(bundle, RECORDINGS, 4)
     jsonschema.validate(summary, schema)
-    unlabelled = [r.__class__(**{**vars(r), "labels": None}) for r in RECORDINGS]
+    unlabelled = [replace(r, labels=None) for r in RECORDINGS]
     blind = run_fleet(bundle, unlabelled, 4)
     jsonschema.validate(blind, schema)
     assert (blind["accuracy"], blind["accuracy_of_devices"], blind["worst"]) == (None, None, [])
     assert blind["digest"] == summary["digest"]
+
+
+def test_devices_have_faults_of_their_own(bundle):
+    faults = parse_faults("nan:0.05,reboot:1,drop:0.02")
+    summary = run_fleet(bundle, RECORDINGS, 7, faults=faults)
+    clean = run_fleet(bundle, RECORDINGS, 7)
+    assert facts(run_fleet(bundle, RECORDINGS, 7, faults=faults, shard_devices=2)) == facts(summary)
+    columns = summary["per_device"]
+    assert min(columns["invalid_samples"]) > 0
+    assert summary["samples"] < clean["samples"]
+    assert not set(columns["digest"]) & set(clean["per_device"]["digest"])
+    seeds = [plan.seed for plan in plan_devices(RECORDINGS, 7)]
+    assert len(set(seeds)) == 7
+    # the first device's pieces, each in a device alone
+    (engine, plan) = open_engine("litert", bundle), plan_devices(RECORDINGS, 1)[0]
+    named = replace(RECORDINGS[0], name="r0, device 0")
+    device = Device(bundle, engine)
+    decisions = invalid = 0
+    for piece in disturb(named, faults, plan.seed).pieces:
+        device.reset()
+        decisions += sum(len(batch.starts) for batch in device.batches(piece.samples))
+        invalid += device.invalid_samples
+    assert (columns["decisions"][0], columns["invalid_samples"][0]) == (decisions, invalid)
 
 
 def test_a_stopped_fleet_goes_on(bundle, tmp_path):
@@ -128,7 +155,7 @@ def test_a_stopped_fleet_goes_on(bundle, tmp_path):
 
 def test_a_folder_belongs_to_one_fleet(bundle, tmp_path):
     run_fleet(bundle, RECORDINGS, 3, out=tmp_path / "out")
-    other = RECORDINGS[0].__class__(**{**vars(RECORDINGS[0]), "samples": RECORDINGS[0].samples + np.float32(1)})
+    other = replace(RECORDINGS[0], samples=RECORDINGS[0].samples + np.float32(1))
     for change in (
         {"devices": 4},
         {"recordings": [other, *RECORDINGS[1:]]},

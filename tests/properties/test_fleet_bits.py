@@ -16,8 +16,10 @@ from device_sim.device import Device
 from device_sim.engines import open_engine
 from device_sim.fleet.fleet import open_fleet
 from edgehar.bundle import Bundle, DecisionSpec
+from edgehar.decision_spec import Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
+GRAMMAR = Grammar(((0.9, 0.07, 0.03), (0.05, 0.949999, 1e-6), (1e-6, 0.2, 0.799999)), (0.5, 0.3, 0.2))
 SPECS = [
     DecisionSpec(),
     DecisionSpec("ema", 0.7, 2),
@@ -80,7 +82,7 @@ def damaged(samples, rng):
     return np.where(rng.random(samples.shape) < 0.05, rng.choice(values, samples.shape), samples)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     st.tuples(st.sampled_from(GEOMETRIES), st.sampled_from(SPECS)),
     st.sampled_from(ENGINES),
