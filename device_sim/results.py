@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.recording import Channel
+
 SUMMARY_SCHEMA_VERSION = 1
 
 
@@ -101,6 +103,29 @@ class RecordingTrace:
 
 
 @dataclass(frozen=True, eq=False)
+class Example:
+    """One window on which device and full-precision model differ.
+
+    Attributes:
+        recording, subject: whose.
+        start_s: of the window, on the recording's own clock.
+        truth: index into the run's labels, -1 where there is none.
+        device, baseline: what they say.
+        probability: of the device's decision, None where it is not of this window alone or a rejection.
+        samples: ``[window, C]`` float32 as the device got them.
+    """
+
+    recording: str
+    subject: str
+    start_s: float
+    truth: int
+    device: int
+    baseline: int
+    probability: float | None
+    samples: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class SimulationResult:
     """One run of one bundle on one engine over some recordings.
 
@@ -109,6 +134,8 @@ class SimulationResult:
         traces: one a recording, for the timeline of the report.
         labels: of decisions and events: the first head's, those enrolled, those for what is rejected.
         window, hop: in samples.
+        channels: of the samples.
+        examples: windows on which device and baseline differ, a few of each kind.
     """
 
     summary: dict[str, Any]
@@ -116,3 +143,5 @@ class SimulationResult:
     labels: tuple[str, ...]
     window: int
     hop: int
+    channels: tuple[Channel, ...] = ()
+    examples: tuple[Example, ...] = ()

@@ -18,6 +18,7 @@ from device_sim.baseline import Baseline, read_baseline
 from device_sim.clock import Clock, RealTimeClock, SimulatedClock
 from device_sim.decisions import DecisionBatch
 from device_sim.device import Device
+from device_sim.differing import differing
 from device_sim.emulator.summary import energy_summary
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.engines.protocol import ModelledEngine
@@ -113,7 +114,15 @@ def simulate(
     run.wall_s = time.perf_counter() - begin
     if noise_before is not None:
         run.noise = (noise_before, measure_host_noise())
-    return SimulationResult(_summary(run), tuple(run.traces), manifest.event_labels, manifest.window, manifest.hop)
+    return SimulationResult(
+        _summary(run),
+        tuple(run.traces),
+        manifest.event_labels,
+        manifest.window,
+        manifest.hop,
+        manifest.channels,
+        differing(run.traces, run.played, manifest.window, manifest.decision.delay),
+    )
 
 
 def write_summary(path: Path, result: SimulationResult) -> None:

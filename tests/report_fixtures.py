@@ -10,11 +10,33 @@ from typing import Any
 import numpy as np
 
 from device_sim.events import event_scores
-from device_sim.results import Event, RecordingTrace, SimulationResult
+from device_sim.results import Event, Example, RecordingTrace, SimulationResult
+from edgehar.recording import IMU_CHANNELS
 
 LABELS = ("WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "STANDING", "LAYING")
 RATE_HZ = 50.0
 STAGES = {"sample": 0.9, "front_end": 2.4, "engine": 210.0, "decision": 11.0, "total": 226.0}  # typical µs
+
+# latencies as a newer run states them, and what a board would cost
+ROW = {"p50": 0.1, "p90": 0.2, "p99": 3.0, "p999": 40.0, "max": 5000.0, "count": 1000}
+APART = {
+    "latency_warm_up_us": {"decisions": 8, "stages": {"total": {**ROW, "max": 900.0, "count": 8}}},
+    "latency_steady_us": {"total": {**ROW, "max": 700.0}},
+    "host_noise_us": {"before": ROW, "after": {**ROW, "max": 12000.0}},
+    "execution": {"threads": 1, "batch": 1},
+}
+PROFILE = {
+    "board": "nrf52840_dk",
+    "core": "cortex_m4f",
+    "cycles": 1000,
+    "layers": [
+        {"name": "conv", "op": "conv1d", "macs": 640, "instructions": 500, "cycles": 700},
+        {"name": "logits", "op": "dense", "macs": 64, "instructions": 200, "cycles": 260},
+    ],
+    "pipeline": {"latency_ms": 1.5, "deciding_push_ms": 0.9, "energy_uj": 12.0, "duty_cycle": 0.012, "cr2032_days": 300,
+                 "flash_bytes": 20480, "ram_bytes": 4096, "stack_bytes": 240},
+    "current": {"source": "data sheet", "verified": False},
+}  # fmt: skip
 
 
 def simulation(
@@ -35,7 +57,23 @@ def simulation(
         clumsiness = 0.35 if person == 4 else rng.uniform(0.0, 0.12)
         for part in range(recordings_each):
             traces.append(_trace(rng, (person, part), clumsiness, int(seconds * RATE_HZ), (window, hop), k=len(labels)))
-    return SimulationResult(_summary(rng, traces, labels, name), tuple(traces), labels, window, hop)
+    run = _summary(rng, traces, labels, name), tuple(traces), labels, window, hop
+    return SimulationResult(*run, IMU_CHANNELS, _examples(traces, window))
+
+
+def _examples(traces: list[RecordingTrace], window: int) -> tuple[Example, ...]:
+    """Windows that differ from the baseline, with samples from a seed of their own; one has a gap."""
+    rng = np.random.default_rng(11)
+    found = []
+    for trace in traces:
+        for i in np.flatnonzero(trace.decisions != trace.baseline)[:1].tolist():
+            samples = rng.normal(0, 0.3, (window, 6)).astype(np.float32)
+            samples[40:44, 1] = np.nan
+            truth, device, baseline = int(trace.truth[i]), int(trace.decisions[i]), int(trace.baseline[i])
+            start_s = float(trace.starts[i] / RATE_HZ)
+            who = trace.recording, trace.subject
+            found.append(Example(*who, start_s, truth, device, baseline, 0.51, samples))
+    return tuple(found[:12])
 
 
 def _trace(

@@ -19,6 +19,7 @@ from device_sim.report import (
     device_cost,
     engines,
     events,
+    examples,
     footprint,
     heads,
     histogram,
@@ -58,6 +59,7 @@ def render(
         confusion.section_html(summary, shown),
         events.section_html(summary),
         heads.section_html(summary),
+        examples.section_html(summary, result.examples, result.channels, shown),
         histogram.section_html(summary, verdict.sample_period_us(rate_hz)),
         device_cost.section_html(profile, summary),
         engines.section_html([summary, *(other.summary for other in extra_results)]),
@@ -98,7 +100,7 @@ def _rate_hz(result: SimulationResult) -> float | None:
 def _contents(with_heads: bool, with_engines: bool, with_board: bool) -> str:
     links = {"timeline": "Timeline", "confusion": "Confusion", "events": "Events"}
     links |= {"heads": "Heads"} if with_heads else {}
-    links |= {"latency": "Latency"}
+    links |= {"examples": "Differences", "latency": "Latency"}
     links |= {"board": "On the board"} if with_board else {}
     links |= {"engines": "Engines"} if with_engines else {}
     links |= {"people": "People", "footprint": "Size", "reading": "How to read", "provenance": "Provenance"}

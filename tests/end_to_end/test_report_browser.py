@@ -1,13 +1,16 @@
 """The report in a real Chromium: its script runs without an error, nothing overflows, the page is not blank."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Visit, visit
-from report_fixtures import simulation
+from report_fixtures import APART, PROFILE, simulation
 
 from device_sim import report
+from device_sim.report.palette import contrast, luminance
 from device_sim.results import SimulationResult
 
 WIDTHS = (1280, 390)
@@ -38,6 +41,26 @@ USE_IT = """
 """
 
 
+# What a reader without a mouse or without eyes meets, and the colours that carry meaning.
+LOOK_AT_IT = """
+  const page = event.target.contentDocument, view = event.target.contentWindow;
+  const seen = (name, value) => { inner.dataset[name] = JSON.stringify(value); };
+  const named = (node) => (node.getAttribute("aria-label") || "").trim().length > 0;
+  seen("sections", [...page.querySelectorAll("section")].map((s) => s.id));
+  seen("unnamed", [...page.querySelectorAll("section")].filter(
+    (s) => !page.getElementById(s.getAttribute("aria-labelledby"))).map((s) => s.id));
+  seen("mute", [...page.querySelectorAll("svg[role=img], .scroll[tabindex]")].filter((s) => !named(s)).length);
+  seen("unreachable", [...page.querySelectorAll("table")].filter((t) => !t.closest(".scroll[tabindex='0']")).length);
+  seen("dead", [...page.querySelectorAll("nav a")].filter((a) => !page.querySelector(a.getAttribute("href"))).length);
+  seen("blank", [...page.querySelectorAll(".events svg rect, .layers svg rect")].filter(
+    (r) => r.getBoundingClientRect().width <= 0).length);
+  seen("flat", [...page.querySelectorAll(".example path")].filter((p) => !p.getBoundingClientRect().width).length);
+  const style = view.getComputedStyle(page.documentElement);
+  const names = ["paper", "faint", "e0", "e1", "e2", "e3", "e4", "l0", "l1", "l2"];
+  seen("colours", Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()])));
+"""
+
+
 @pytest.fixture(scope="module")
 def result() -> SimulationResult:
     return simulation()
@@ -63,6 +86,24 @@ def test_the_controls_work(used: Visit, result: SimulationResult) -> None:
     assert "wrong" in used.dataset["tip"] and "Truth: " in used.dataset["tip"] and "Baseline: " in used.dataset["tip"]
     second = (result.hop + result.window - 1) / 50
     assert used.dataset["second"].startswith(f"0:0{second:.1f}")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)], ids=["light", "dark phone"])
+def test_every_section_can_be_reached_named_and_told_apart(
+    result: SimulationResult, tmp_path: Path, width: int, dark: bool
+) -> None:
+    full = replace(result, summary={**result.summary, **APART})
+    page = report.render(full, extra_results=[result], profile=PROFILE)
+    seen = visit(page, tmp_path, width, 1400, dark=dark, action=LOOK_AT_IT).dataset
+    assert "action" not in seen and seen["overflow"] == "0", seen
+    found = {name: json.loads(seen[name]) for name in ("sections", "unnamed", "mute", "unreachable", "dead", "blank")}
+    assert {"events", "examples", "latency", "board"} <= set(found.pop("sections"))
+    assert found == {"unnamed": [], "mute": 0, "unreachable": 0, "dead": 0, "blank": 0}
+    assert json.loads(seen["flat"]) == 0
+    colours = json.loads(seen["colours"])
+    assert (luminance(colours["paper"]) < 0.1) == dark
+    for name, ground in [*((f"e{i}", "paper") for i in range(5)), *((f"l{i}", "faint") for i in range(3))]:
+        assert contrast(colours[name], colours[ground]) >= (3.0 if name != "e1" else 2.5), name
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
