@@ -38,7 +38,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--out", type=Path, required=True, metavar="BUNDLE", help="bundle folder, NAME.edgehar; a plain one with --from"
     )
     parser.add_argument(
-        "--target", default="tflite,onnx", help="formats, comma separated: tflite, onnx, c (default: tflite,onnx)"
+        "--target",
+        default="tflite,onnx",
+        help="formats, comma separated: tflite, onnx, c (default: tflite,onnx); web: a page, of a BUNDLE, not a RUN",
     )
     parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
     parser.add_argument(
@@ -239,6 +241,7 @@ def run(args: argparse.Namespace) -> int:
     """Export and print the evidence."""
     from rich.console import Console
 
+    from edgehar.cli.web_page import export_page
     from edgehar.errors import UsageError
     from edgehar.files import write_json
     from edgehar.training.run_folder import open_run
@@ -246,6 +249,8 @@ def run(args: argparse.Namespace) -> int:
     from firmware_export.targets.c import Optimize
 
     targets = [t for t in args.target.split(",") if t]
+    if "web" in targets:
+        return export_page(args, targets)
     if (args.run is None) == (args.foreign is None):
         raise UsageError("name either a run folder or, with --from, a .tflite or .onnx file")
     if args.foreign is not None:
