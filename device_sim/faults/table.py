@@ -102,7 +102,7 @@ FAULTS: dict[str, FaultEntry] = {
     "drop": FaultEntry(Drop, "share", SHARES, 0, 1, "samples lost, each by itself"),
     "burst": FaultEntry(Burst, "share", SHARES, 0, 0.9, "samples lost in bursts of 10 in the mean"),
     "gap": FaultEntry(
-        Gap, "s", (0.1, 0.2, 0.5, 1, 2, 5), 0, GAP_EVERY_S, f"link lost for so long, once in {GAP_EVERY_S:g} s"
+        Gap, "s", (0.1, 0.2, 0.5, 0.9, 2, 5), 0, GAP_EVERY_S, f"link lost for so long, once in {GAP_EVERY_S:g} s"
     ),
     "stall": FaultEntry(
         Stall, "s", (0.2, 0.5, 1, 2, 5), 0, STALL_EVERY_S, f"processor busy for so long, once in {STALL_EVERY_S:g} s"
