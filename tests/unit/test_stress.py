@@ -154,7 +154,7 @@ def test_the_command_goes_on_and_draws(bundle, csv, tmp_path, capsys):
 
 
 def test_kill_9_at_any_moment_loses_no_cell_and_counts_none_twice(bundle, csv, tmp_path):
-    """Killed when so many cells are there, five times over; then finished, and held against a run in one go."""
+    """Killed when so many cells are there, three times over; then finished, and held against a run in one go."""
     field = tmp_path / "field.toml"
     field.write_text(FIELD)
 
@@ -164,7 +164,7 @@ def test_kill_9_at_any_moment_loses_no_cell_and_counts_none_twice(bundle, csv, t
 
     cells = tmp_path / "killed" / "cells"
     rng = np.random.default_rng(8)
-    for count in (1, 4, 5, 9, 13):
+    for count in (1, 5, 11):
         process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
         while len(list(cells.glob("[!.]*.json"))) < count and process.poll() is None and time.monotonic() < deadline:
@@ -175,7 +175,7 @@ def test_kill_9_at_any_moment_loses_no_cell_and_counts_none_twice(bundle, csv, t
         assert process.returncode == -signal.SIGKILL, errors.decode()
         assert not (tmp_path / "killed" / "stress.json").exists()
     before = {path.name: path.read_bytes() for path in cells.glob("[!.]*.json")}
-    assert 13 <= len(before) < 16
+    assert 11 <= len(before) < 16
     for out in ("killed", "whole"):
         subprocess.run(command(out), check=True, stdout=subprocess.DEVNULL)
     found, expected = ((tmp_path / out / "stress.json").read_text() for out in ("killed", "whole"))
