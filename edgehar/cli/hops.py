@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from device_sim.emulator.boards import Board
-    from edgehar.bundle import Bundle
+    from edgehar.bundle import Bundle, Manifest
+    from edgehar.references import References
+    from firmware_export.graph import Graph
 
 DEFAULT_HOPS = "64,24,8"
+
+
+@dataclass(frozen=True, eq=False)
+class Deployable:
+    """What firmware is made of, and what it is fed.
+
+    Attributes:
+        manifest: of a bundle, whose hop does not count.
+        integers: the quantized network.
+        samples: ``[T, C]`` float32, raw.
+        references: what enrolled labels are compared with.
+    """
+
+    manifest: Manifest
+    integers: Graph
+    samples: NDArray[np.float32]
+    references: References | None = None
+
+
+def deployable(bundle: Bundle) -> Deployable:
+    """Return what a bundle's firmware is made of, with its golden stream.
+
+    Raises:
+        BundleError: the bundle has no golden stream or no model.
+    """
+    from device_sim.sources import golden_arrays
+    from edgehar.cli.networks import integers_of
+    from edgehar.references import find_references
+
+    samples = golden_arrays(bundle)["stream_samples"]
+    return Deployable(bundle.manifest, integers_of(bundle), samples, find_references(bundle))
 
 
 def hops_of(text: str) -> list[int]:
@@ -32,7 +66,7 @@ def hops_of(text: str) -> list[int]:
 
 
 def hop_costs(
-    bundle: Bundle,
+    given: Deployable,
     hops: Sequence[int],
     board: Board,
     *,
@@ -44,10 +78,10 @@ def hop_costs(
     """Return for each hop what a decision costs, as plain data: ``streaming`` of ``profile.json``.
 
     Args:
-        bundle: its network and pipeline are written anew for every hop.
+        given: network and pipeline, which are written anew for every hop.
         hops: samples.
         board: where the firmware runs.
-        decisions: how many are made, as far as the golden stream lasts.
+        decisions: how many are made, as far as the samples last.
         optimize: what kernels are chosen for; None: speed.
         compiler: ``zig`` or ``gcc``.
         flags: of the compiler, that replace the usual ones.
@@ -58,28 +92,27 @@ def hop_costs(
     """
     from device_sim.emulator.firmware import EmulatedFirmware
     from device_sim.emulator.summary import pipeline_summary
-    from device_sim.sources import golden_arrays
     from edgehar.c_pipeline import raw_outputs
-    from edgehar.cli.networks import integers_of
-    from edgehar.references import find_references
     from edgehar.signal import input_tensors, sliding_windows
     from firmware_export.reference import run
     from firmware_export.targets.c import Optimize, write_firmware
 
-    manifests = [replace(bundle.manifest, hop=hop) for hop in hops]
-    kernels, references = Optimize(optimize or "speed"), find_references(bundle)
-    integers, stream = integers_of(bundle), golden_arrays(bundle)["stream_samples"]
+    kernels = Optimize(optimize or "speed")
+    manifests = [replace(given.manifest, hop=hop) for hop in hops]
     both = [
-        [write_firmware(manifest, integers, manifest.name, kernels, references, streaming=s) for s in (False, True)]
+        [
+            write_firmware(manifest, given.integers, manifest.name, kernels, given.references, streaming=streaming)
+            for streaming in (False, True)
+        ]
         for manifest in manifests
     ]
     rows = []
     for manifest, written in zip(manifests, both, strict=True):
         hop = manifest.hop
-        samples = stream[: manifest.window + (decisions - 1) * hop]
+        samples = given.samples[: manifest.window + (decisions - 1) * hop]
         windows = sliding_windows(manifest.front_end.run(samples), manifest.window, hop)
         tensors = zip(manifest.inputs, input_tensors(manifest.inputs, windows), strict=True)
-        expected = run(integers, [each.quant.quantize(x) for each, x in tensors])
+        expected = run(given.integers, [each.quant.quantize(x) for each, x in tensors])
         row: dict[str, Any] = {"hop": hop, "hop_s": hop / manifest.rate_hz}
         for name, made in zip(("window", "streaming"), written, strict=True):
             firmware = EmulatedFirmware(made.files, manifest.heads, board.processor, compiler, flags)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgehar.cli.hops import DEFAULT_HOPS, all_exact, hop_costs, hops_of, hops_table
+from edgehar.cli.hops import DEFAULT_HOPS, all_exact, deployable, hop_costs, hops_of, hops_table
 from edgehar.cli.networks import DEFAULT_WINDOWS
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def run(args: argparse.Namespace) -> int:
     exact = is_exact(summary)
     if args.streaming:
         summary["streaming"] = hop_costs(
-            Bundle.open(args.model),
+            deployable(Bundle.open(args.model)),
             hops,
             board,
             decisions=args.windows,
