@@ -1,6 +1,7 @@
-"""``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at three positions a turn.
+"""``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at two or three positions a turn.
 
-A stretch is as many positions as fit into ``STRETCH_BYTES``; the last one may overlap the one before it. A position of
+A stretch is as many positions as fit into ``STRETCH_BYTES``; the last one may overlap the one before it. A single
+position, as a hop may bring, is a dense layer. A position of
 an undilated kernel sees consecutive numbers, so nothing is gathered; dilated ones take ``image``.
 """
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.op import int8_limits
+from firmware_export.targets.c.fast.dense import dense_kernel
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
 from firmware_export.targets.c.fast.image import Window, image_kernel
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 STRETCH_BYTES = 2048
+TURNS = {3: (16, 75), 2: (11, 54)}  # positions: instructions of a step of four products, and besides
 SLACK = 4  # int16 behind the last row: products are counted in fours
 BODY = """
 for (int s = 0; s < @stretches@; s++) {
@@ -41,18 +44,22 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
     channels = x.shape[2]
     gap = (attrs.stride * channels) % 2
     stride = attrs.stride * (channels + gap)
-    if attrs.groups > 1 or outputs < 2 or steps < 3:
+    if attrs.groups > 1 or outputs < 2:
         return None
+    if steps == 1:
+        seen = layer.constant(1).reshape(outputs, -1)
+        return dense_kernel(layer, seen, attrs.activation) if attrs.padding == (0, 0) else None
     data = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap)))
     numbers = doubled(layer, data.reshape(outputs, -1))
     if numbers is None:
         return None
     stream = two_channel_stream(numbers)
     limits = int8_limits(attrs.activation, output.quantization)
-    two = TwoChannels((stream.shape[1] - 8) // 4, stride, outputs, *limits)
+    fours = (stream.shape[1] - 8) // 4
+    turn, positions = _positions(steps, attrs, channels + gap, fours)
+    two = TwoChannels(fours, stride, outputs, *limits, turn)
     if not two.fits:
         return None
-    positions = _positions(steps, attrs, channels + gap)
     rows = (positions - 1) * attrs.stride + attrs.kernel
     if gap or attrs.padding != (0, 0):
         widen = (
@@ -61,7 +68,7 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
         )
     else:
         widen = f"har_widen(x + {attrs.stride * channels} * t, wide, {rows * channels});"
-    groups = positions // 3
+    groups = positions // turn
     last = f"{layer.prefix}_two(stream, wide, y + {outputs} * t + {outputs - 2}, {groups});"
     body = code(
         BODY,
@@ -80,7 +87,7 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
         body,
         constants={"stream": stream},
         scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
-        headers=("har_dsp.h",),
+        headers=two.headers,
         functions=two.function(f"{layer.prefix}_two"),
     )
 
@@ -102,11 +109,18 @@ def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
     )
 
 
-def _positions(steps: int, attrs: Conv1d, channels: int) -> int:
-    """Return how many positions a stretch has: a multiple of three, few computed twice, then the most that fit."""
+def _positions(steps: int, attrs: Conv1d, channels: int, fours: int) -> tuple[int, int]:
+    """Return how many positions a turn has, and a stretch: with the fewest instructions, then the longest that fits."""
+
+    def cost(turn: int, count: int) -> int:
+        step, besides = TURNS[turn]
+        return -(-steps // count) * (count // turn) * (step * fours + besides)
+
     fitting = [
-        count
-        for count in range(3, steps + 1, 3)
+        (turn, count)
+        for turn in TURNS
+        for count in range(turn, steps + 1, turn)
         if 2 * channels * ((count - 1) * attrs.stride + attrs.kernel) <= STRETCH_BYTES
     ]
-    return min(fitting or [3], key=lambda count: (-(-steps // count) * count, -count))
+    least = min(steps, 3)
+    return min(fitting or [(least, least)], key=lambda way: (cost(*way), -way[1]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from firmware_export.ops.dense import Dense
-from firmware_export.ops.op import int8_limits
+from firmware_export.ops.op import FusedActivation, int8_limits
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
@@ -31,13 +34,17 @@ har_widen(x, wide, @inputs@);
 
 def fast_dense(layer: Layer) -> Kernel | None:
     """One stream of biases, weights and factors a pair of outputs; None for a single output."""
-    data = layer.constant(1)
+    return dense_kernel(layer, layer.constant(1), layer.attrs(Dense).activation)
+
+
+def dense_kernel(layer: Layer, data: NDArray[np.int8], activation: FusedActivation) -> Kernel | None:
+    """The same of a layer whose weights ``[C_out, C_in]`` these are."""
     outputs, inputs = data.shape
     numbers = doubled(layer, data) if outputs > 1 else None
     if numbers is None:
         return None
     stream = two_channel_stream(numbers)
-    low, high = int8_limits(layer.attrs(Dense).activation, layer.outputs[0].quantization)
+    low, high = int8_limits(activation, layer.outputs[0].quantization)
     fours = (stream.shape[1] - 8) // 4
     rest = 4 * fours - inputs
     zeros = f"memset(wide + {inputs}, 0, {2 * rest});\n" if rest else ""

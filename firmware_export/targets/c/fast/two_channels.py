@@ -1,7 +1,8 @@
 """The inner function of convolutions: two output channels at three positions a turn, in Thumb-2 assembly.
 
 Six sums, two words of x and four of weights fill the fourteen registers; a step of four products a sum is four loads
-and twelve ``smlad``. Weights are doubled int16 in the order of use, so that one ``ldmia`` brings a step's.
+and twelve ``smlad``. Where that computes too many positions it is two a turn: three loads and eight ``smlad``. Weights
+are doubled int16 in the order of use, so that one ``ldmia`` brings a step's.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from firmware_export.targets.c.layer import code
 LARGEST_OFFSET = 1020  # bytes, of LDRD
 LARGEST_STEP = 4095  # bytes, of STRB and ADD
 UNROLLED = 10  # steps of four products
-SUMS = range(6, 12)  # registers: two channels of the first, the second and the third position
+FIRST_SUM = 6  # register: two channels of the first, then of the second, then of the third position
 
 FUNCTION = """
 #if HAR_DSP
-/* Two channels at 3 * groups positions: stream, x and y as of har_two_channels. */
+/* Two channels at @positions@ * groups positions: stream, x and y as of @portable@. */
 HAR_NAKED static void @name@(HAR_UNUSED const int32_t *stream, HAR_UNUSED const int16_t *x,
     HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
@@ -29,7 +30,7 @@ HAR_NAKED static void @name@(HAR_UNUSED const int32_t *stream, HAR_UNUSED const 
 #else
 static void @name@(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    har_two_channels(stream, x, y, groups, @fours@, @stride@, @outputs@, @low@, @high@);
+    @portable@(stream, x, y, groups, @fours@, @stride@, @outputs@, @low@, @high@);
 }
 #endif
 """
@@ -46,16 +47,15 @@ ldr lr, [sp, #8]
 ldmia r12!, {r6, r7}
 mov r8, r6
 mov r9, r7
+@third@
+"""
+THIRD_ENTRY = """
 mov r10, r6
 mov r11, r7
 """
 STEP = """
 ldmia r12!, {r2-r5}
-ldrd r0, r1, [lr, #@third@]
-smlad r10, r2, r0, r10
-smlad r11, r4, r0, r11
-smlad r10, r3, r1, r10
-smlad r11, r5, r1, r11
+@third@
 ldrd r0, r1, [lr, #@second@]
 smlad r8, r2, r0, r8
 smlad r9, r4, r0, r9
@@ -66,6 +66,13 @@ smlad r6, r2, r0, r6
 smlad r7, r4, r0, r7
 smlad r6, r3, r1, r6
 smlad r7, r5, r1, r7
+"""
+THIRD_STEP = """
+ldrd r0, r1, [lr, #@third@]
+smlad r10, r2, r0, r10
+smlad r11, r4, r0, r11
+smlad r10, r3, r1, r10
+smlad r11, r5, r1, r11
 """
 TURN_END = """
 ldr r0, [sp]
@@ -90,10 +97,10 @@ it gt
 movgt @sum@, #@high@
 """
 EXIT = """
-add r12, r12, #@outputs_of_three@
+add r12, r12, #@outputs_of_turn@
 str r12, [sp, #12]
 ldr lr, [sp, #8]
-add lr, lr, #@three@
+add lr, lr, #@turn@
 str lr, [sp, #8]
 ldr lr, [sp, #16]
 subs lr, lr, #1
@@ -113,6 +120,7 @@ class TwoChannels:
         stride: int16 of x from one position to the next.
         outputs: int8 of y from one position to the next.
         low, high: what outputs are held inside of.
+        positions: of a turn, 2 or 3.
     """
 
     fours: int
@@ -120,28 +128,39 @@ class TwoChannels:
     outputs: int
     low: int
     high: int
+    positions: int = 3
 
     @property
     def fits(self) -> bool:
-        """Whether the assembly's offsets reach three positions of x and of y."""
-        return self.stride % 2 == 0 and 4 * self.stride <= LARGEST_OFFSET and 3 * self.outputs <= LARGEST_STEP
+        """Whether the assembly's offsets reach a turn's positions of x and of y."""
+        reach = 2 * (self.positions - 1) * self.stride
+        return self.stride % 2 == 0 and reach <= LARGEST_OFFSET and self.positions * self.outputs <= LARGEST_STEP
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Of ``runtime``, where the portable form is."""
+        return ("har_dsp.h",) if self.positions == 3 else ("har_dsp.h", "har_two_positions.h")
 
     def function(self, name: str) -> str:
         """Return the C function ``name(stream, x, y, groups)``, as assembly and as a call of the portable form."""
         text = "\n".join(f'"{line}\\n"' for line in "\n".join(self._assembly()).splitlines())
-        return code(FUNCTION, name=name, text=text, **vars(self))
+        portable = "har_two_channels" if self.positions == 3 else "har_two_positions"
+        return code(FUNCTION, name=name, text=text, portable=portable, **vars(self))
 
     def _assembly(self) -> list[str]:
         turns = self.fours // UNROLLED if self.fours > UNROLLED + 2 else 0
         rest = self.fours - turns * UNROLLED
-        step = code(STEP, third=4 * self.stride, second=2 * self.stride)
-        lines = [code(ENTRY, looped=8 + 16 * UNROLLED * turns)]
+        three = self.positions == 3
+        sums = range(FIRST_SUM, FIRST_SUM + 2 * self.positions)
+        third = code(THIRD_STEP, third=4 * self.stride) if three else ""
+        step = code(STEP, third=third, second=2 * self.stride)
+        lines = [code(ENTRY, looped=8 + 16 * UNROLLED * turns, third=code(THIRD_ENTRY) if three else "")]
         if turns:
             lines += ["2:", f".rept {UNROLLED}", step, ".endr", code(TURN_END)]
         if rest:
             lines += [f".rept {rest}", step, ".endr"]
         lines.append("ldmia r12, {r0-r5}")
-        for i in SUMS:
+        for i in sums:
             multiplier, offset, exponent = ("r0", "r1", "r2") if i % 2 == 0 else ("r3", "r4", "r5")
             lines.append(code(REQUANTIZE, sum=f"r{i}", multiplier=multiplier, offset=offset, exponent=exponent))
             if self.low > INT8_MIN:
@@ -149,5 +168,6 @@ class TwoChannels:
             if self.high < INT8_MAX:
                 lines.append(code(AT_MOST, sum=f"r{i}", high=self.high))
         lines.append("ldr r12, [sp, #12]")
-        lines += [f"strb r{i}, [r12, #{self.outputs * (i // 2 - 3) + i % 2}]" for i in SUMS]
-        return [*lines, code(EXIT, outputs_of_three=3 * self.outputs, three=6 * self.stride)]
+        lines += [f"strb r{i}, [r12, #{self.outputs * (i // 2 - 3) + i % 2}]" for i in sums]
+        turn = 2 * self.positions * self.stride
+        return [*lines, code(EXIT, outputs_of_turn=self.positions * self.outputs, turn=turn)]
