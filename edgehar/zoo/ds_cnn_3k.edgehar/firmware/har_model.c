@@ -1,12 +1,13 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 0d7f8f2582191188b30d0c98fa6779a5206c89222729bed365cea48679c447c7 */
+ * 1f0c2c77ea629c9d0bf3d655f09584e8a3074d797e1dc729ccd29a03791421da */
 #include "har_model.h"
 
 #include <string.h>
 
 #include "har_dsp.h"
 #include "har_fixed_point.h"
+#include "har_two_positions.h"
 
 static const int32_t layer_0_conv1d_stream[552] = {
     31696, 79622, 1376246, -1114148, -1703828, -5308472, 2228268, 96, -9174992, -11141120, 1048630, -1638410,
@@ -248,7 +249,7 @@ static const int32_t layer_2_conv1d_stream[240] = {
 };
 
 #if HAR_DSP
-/* Two channels at 3 * groups positions: stream, x and y as of har_two_channels. */
+/* Two channels at 2 * groups positions: stream, x and y as of har_two_positions. */
 HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_UNUSED const int16_t *x,
     HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
@@ -264,15 +265,8 @@ HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
         "ldmia r12!, {r6, r7}\n"
         "mov r8, r6\n"
         "mov r9, r7\n"
-        "mov r10, r6\n"
-        "mov r11, r7\n"
         ".rept 3\n"
         "ldmia r12!, {r2-r5}\n"
-        "ldrd r0, r1, [lr, #48]\n"
-        "smlad r10, r2, r0, r10\n"
-        "smlad r11, r4, r0, r11\n"
-        "smlad r10, r3, r1, r10\n"
-        "smlad r11, r5, r1, r11\n"
         "ldrd r0, r1, [lr, #24]\n"
         "smlad r8, r2, r0, r8\n"
         "smlad r9, r4, r0, r9\n"
@@ -305,27 +299,15 @@ HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
         "add r9, r9, r4\n"
         "asr r9, r9, r5\n"
         "ssat r9, #8, r9\n"
-        "smmulr r10, r10, r0\n"
-        "add r10, r10, r10, asr #31\n"
-        "add r10, r10, r1\n"
-        "asr r10, r10, r2\n"
-        "ssat r10, #8, r10\n"
-        "smmulr r11, r11, r3\n"
-        "add r11, r11, r11, asr #31\n"
-        "add r11, r11, r4\n"
-        "asr r11, r11, r5\n"
-        "ssat r11, #8, r11\n"
         "ldr r12, [sp, #12]\n"
         "strb r6, [r12, #0]\n"
         "strb r7, [r12, #1]\n"
         "strb r8, [r12, #24]\n"
         "strb r9, [r12, #25]\n"
-        "strb r10, [r12, #48]\n"
-        "strb r11, [r12, #49]\n"
-        "add r12, r12, #72\n"
+        "add r12, r12, #48\n"
         "str r12, [sp, #12]\n"
         "ldr lr, [sp, #8]\n"
-        "add lr, lr, #72\n"
+        "add lr, lr, #48\n"
         "str lr, [sp, #8]\n"
         "ldr lr, [sp, #16]\n"
         "subs lr, lr, #1\n"
@@ -338,18 +320,18 @@ HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
 #else
 static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    har_two_channels(stream, x, y, groups, 3, 12, 24, -128, 127);
+    har_two_positions(stream, x, y, groups, 3, 12, 24, -128, 127);
 }
 #endif
 /* relu_2: conv1d, [16, 12] to [16, 24] */
 HAR_LAYER static void layer_2_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
-    for (int s = 0; s < 2; s++) {
-        const int t = s < 2 - 1 ? 9 * s : 7;
+    for (int s = 0; s < 1; s++) {
+        const int t = s < 1 - 1 ? 16 * s : 0;
         const int32_t *stream = layer_2_conv1d_stream;
-        har_widen(x + 12 * t, wide, 108);
+        har_widen(x + 12 * t, wide, 192);
         for (int o = 0; o < 12; o++) {
-            layer_2_conv1d_two(stream, wide, y + 24 * t + 2 * o, 3);
+            layer_2_conv1d_two(stream, wide, y + 24 * t + 2 * o, 8);
             stream += 20;
         }
     }
@@ -454,7 +436,7 @@ static const int32_t layer_4_conv1d_stream[640] = {
 };
 
 #if HAR_DSP
-/* Two channels at 3 * groups positions: stream, x and y as of har_two_channels. */
+/* Two channels at 2 * groups positions: stream, x and y as of har_two_positions. */
 HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_UNUSED const int16_t *x,
     HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
@@ -470,15 +452,8 @@ HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
         "ldmia r12!, {r6, r7}\n"
         "mov r8, r6\n"
         "mov r9, r7\n"
-        "mov r10, r6\n"
-        "mov r11, r7\n"
         ".rept 6\n"
         "ldmia r12!, {r2-r5}\n"
-        "ldrd r0, r1, [lr, #96]\n"
-        "smlad r10, r2, r0, r10\n"
-        "smlad r11, r4, r0, r11\n"
-        "smlad r10, r3, r1, r10\n"
-        "smlad r11, r5, r1, r11\n"
         "ldrd r0, r1, [lr, #48]\n"
         "smlad r8, r2, r0, r8\n"
         "smlad r9, r4, r0, r9\n"
@@ -511,27 +486,15 @@ HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
         "add r9, r9, r4\n"
         "asr r9, r9, r5\n"
         "ssat r9, #8, r9\n"
-        "smmulr r10, r10, r0\n"
-        "add r10, r10, r10, asr #31\n"
-        "add r10, r10, r1\n"
-        "asr r10, r10, r2\n"
-        "ssat r10, #8, r10\n"
-        "smmulr r11, r11, r3\n"
-        "add r11, r11, r11, asr #31\n"
-        "add r11, r11, r4\n"
-        "asr r11, r11, r5\n"
-        "ssat r11, #8, r11\n"
         "ldr r12, [sp, #12]\n"
         "strb r6, [r12, #0]\n"
         "strb r7, [r12, #1]\n"
         "strb r8, [r12, #40]\n"
         "strb r9, [r12, #41]\n"
-        "strb r10, [r12, #80]\n"
-        "strb r11, [r12, #81]\n"
-        "add r12, r12, #120\n"
+        "add r12, r12, #80\n"
         "str r12, [sp, #12]\n"
         "ldr lr, [sp, #8]\n"
-        "add lr, lr, #144\n"
+        "add lr, lr, #96\n"
         "str lr, [sp, #8]\n"
         "ldr lr, [sp, #16]\n"
         "subs lr, lr, #1\n"
@@ -544,18 +507,18 @@ HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
 #else
 static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    har_two_channels(stream, x, y, groups, 6, 24, 40, -128, 127);
+    har_two_positions(stream, x, y, groups, 6, 24, 40, -128, 127);
 }
 #endif
 /* relu_4: conv1d, [8, 24] to [8, 40] */
 HAR_LAYER static void layer_4_conv1d(const int8_t *x, int8_t *y, int16_t *wide)
 {
-    for (int s = 0; s < 3; s++) {
-        const int t = s < 3 - 1 ? 3 * s : 5;
+    for (int s = 0; s < 1; s++) {
+        const int t = s < 1 - 1 ? 8 * s : 0;
         const int32_t *stream = layer_4_conv1d_stream;
-        har_widen(x + 24 * t, wide, 72);
+        har_widen(x + 24 * t, wide, 192);
         for (int o = 0; o < 20; o++) {
-            layer_4_conv1d_two(stream, wide, y + 40 * t + 2 * o, 1);
+            layer_4_conv1d_two(stream, wide, y + 40 * t + 2 * o, 4);
             stream += 32;
         }
     }
@@ -624,10 +587,10 @@ HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
 void har_model_run(har_model_arena *arena, const int8_t in0_features[1152], int8_t out0_logits[6])
 {
     layer_0_conv1d(in0_features, arena->s8 + 1184, arena->s16 + 0);
-    layer_1_depthwise_conv1d(arena->s8 + 1184, arena->s8 + 608, arena->s16 + 0);
-    layer_2_conv1d(arena->s8 + 608, arena->s8, arena->s16 + 192);
-    layer_3_depthwise_conv1d(arena->s8, arena->s8 + 384, arena->s16 + 288);
-    layer_4_conv1d(arena->s8 + 384, arena->s8, arena->s16 + 288);
-    layer_5_average_pool1d(arena->s8, arena->s8 + 320);
-    layer_7_dense(arena->s8 + 320, out0_logits, arena->s16 + 0);
+    layer_1_depthwise_conv1d(arena->s8 + 1184, arena->s8 + 776, arena->s16 + 0);
+    layer_2_conv1d(arena->s8 + 776, arena->s8 + 392, arena->s16 + 0);
+    layer_3_depthwise_conv1d(arena->s8 + 392, arena->s8 + 776, arena->s16 + 0);
+    layer_4_conv1d(arena->s8 + 776, arena->s8 + 392, arena->s16 + 0);
+    layer_5_average_pool1d(arena->s8 + 392, arena->s8 + 80);
+    layer_7_dense(arena->s8 + 80, out0_logits, arena->s16 + 0);
 }

@@ -1,0 +1,30 @@
+/* Two output channels at an even number of positions: for layers with so few of them that three a turn are too many. */
+#ifndef HAR_TWO_POSITIONS_H
+#define HAR_TWO_POSITIONS_H
+
+#include "har_dsp.h"
+
+/* The portable form of the assembly that the generator writes: 2 * groups positions, all else as har_two_channels. */
+HAR_INLINE void har_two_positions(const int32_t *stream, const int16_t *x, int8_t *y, int groups, int fours, int stride,
+                                  int outputs, int32_t low, int32_t high)
+{
+    const int32_t *last = stream + 2 + 4 * fours;
+    for (int position = 0; position < 2 * groups; position++) {
+        const int32_t *w = stream + 2;
+        const int16_t *v = x;
+        int32_t a = stream[0], b = stream[1];
+        for (int i = 0; i < fours; i++) {
+            const uint32_t first = har_word(v), second = har_word(v + 2);
+            a = har_smlad((uint32_t)w[1], second, har_smlad((uint32_t)w[0], first, a));
+            b = har_smlad((uint32_t)w[3], second, har_smlad((uint32_t)w[2], first, b));
+            w += 4;
+            v += 4;
+        }
+        y[0] = har_requantize(a, last[0], last[1], last[2], low, high);
+        y[1] = har_requantize(b, last[3], last[4], last[5], low, high);
+        x += stride;
+        y += outputs;
+    }
+}
+
+#endif
