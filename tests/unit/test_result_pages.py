@@ -18,7 +18,9 @@ def tool(monkeypatch):
 
 
 # pages made by a tool of the same name, whose JSON is the whole of what its table shows
-PAGES = [ROOT / "docs" / "results" / f"{name}.md" for name in ("extrasensory", "literature", "multitask")]
+PAGES = [
+    ROOT / "docs" / "results" / f"{name}.md" for name in ("event_scores", "extrasensory", "literature", "multitask")
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
