@@ -22,7 +22,8 @@ DEBOUNCED, DECISIONS = "ds_cnn", (2, 3, 4)
 ENGINE = "litert"
 HEAD = (
     "| bundle | accuracy, % | event F1, % | where labelled, % | true: C / F / M / FM / D | inserted "
-    "| delay p50 / p90 / longest, s | undetected | flips an hour | false alarms an hour |\n|---|---|---|---|---|---|---|---|---|---|\n"
+    "| delay p50 / p90 / longest, s | undetected | flips an hour | false alarms an hour |\n"
+    "|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
