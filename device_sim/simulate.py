@@ -405,6 +405,7 @@ def _scores(run: _Run) -> dict[str, Any]:
         alike = sum(p.agreeing for p in people) / int(base.sum())
         summary_baseline = {
             "device": run.baseline.device,
+            "smoothed": all(t.unsmoothed is None for t in run.traces),
             "accuracy": base_accuracy,
             "macro_f1": scores.macro_f1(base),
             "windows": int(base.sum()),

@@ -42,7 +42,7 @@ Recognises **{labels}** from {channels} at {manifest.rate_hz:g} Hz, one decision
 | model | {model["name"]}, {model["parameters"]:,} parameters, {macs} |
 | recipe | {manifest.recipe}{mixed_words(evidence)} |
 {_inputs(manifest)}
-{_embedding(manifest)}| data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
+{_embedding(manifest)}{_decision(manifest)}| data | {provenance["data"]["dataset"]}: {provenance["data"]["source"]} |
 | trained on | people {", ".join(provenance["data"]["train_subjects"])} |
 | scored on | people {", ".join(provenance["data"]["test_subjects"])}, in no way used before |
 | licence | data: {manifest.licence["data"]}; model: {manifest.licence["model"]} |
@@ -132,6 +132,24 @@ def _embedding(manifest: Manifest) -> str:
         f"| embedding | {manifest.embedding.width} numbers, to enrol labels with; cosine with full precision on "
         f"held-out windows: mean {cosine['mean']:.4f}, 1 % below {cosine['p1']:.4f} |\n"
     )
+
+
+def _decision(manifest: Manifest) -> str:
+    """A row for what makes decisions of logits, nothing where that is the most probable label of each window."""
+    spec = manifest.decision
+    words = {
+        "ema": f"moving average of the probabilities, {spec.strength:g} of the past",
+        "majority": f"vote of {spec.strength:g} windows",
+        "hmm": "forward filter of a hidden Markov model, grammar of the training people",
+    }
+    said = [words[spec.smoothing]] if spec.smoothing in words else []
+    said += [f"about the window {spec.delay} decisions ago"] if spec.delay else []
+    said += [f"a lead of {spec.hysteresis:g} to change"] if spec.hysteresis else []
+    said += [f"uncertain below {spec.uncertain_below:g}"] if spec.uncertain_below else []
+    said += ["unknown beyond the windows it was trained on"] if spec.familiar is not None else []
+    said += [f"{spec.min_decisions} in a row to announce"] if spec.min_decisions > 1 else []
+    said += [f"temperature {spec.temperature:g}"] if spec.temperature != 1 else []
+    return f"| decisions | {'; '.join(said)} |\n" if said else ""
 
 
 def _heads(evidence: Mapping[str, Any], label: str) -> str:

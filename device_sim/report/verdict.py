@@ -86,9 +86,15 @@ def _right(summary: Mapping[str, Any]) -> str:
     if drop is None:
         return right
     points = f"{abs(drop):.1f}"
+    alone = "window by window " if _is_alone(mapping(summary.get("baseline"))) else ""
     if points == "0.0":
-        return f"{right}, level with the full-precision baseline"
-    return f"{right}, {points} points {'below' if drop > 0 else 'above'} the full-precision baseline"
+        return f"{right}, {alone}level with the full-precision baseline"
+    return f"{right}, {alone}{points} points {'below' if drop > 0 else 'above'} the full-precision baseline"
+
+
+def _is_alone(baseline: Mapping[str, Any]) -> bool:
+    """Whether the baseline is of single windows and the device's own figures are not."""
+    return baseline.get("smoothed") is False
 
 
 def cards(summary: Mapping[str, Any], rate_hz: float | None) -> list[Card]:
@@ -115,7 +121,8 @@ def _accuracy(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Card:
     spread = interval(summary.get("accuracy_interval"), 100)
     parts = [f"95 % interval over people {spread}" if spread else "too few people for an interval"]
     if number(baseline.get("accuracy")) is not None:
-        parts.append(f"baseline {percent(baseline.get('accuracy'))}")
+        alone = ", of single windows" if _is_alone(baseline) else ""
+        parts.append(f"baseline {percent(baseline.get('accuracy'))}{alone}")
     return Card("Accuracy", percent(summary.get("accuracy")), "; ".join(parts))
 
 
@@ -132,7 +139,9 @@ def _drop(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Card:
 def _agreement(summary: Mapping[str, Any]) -> Card:
     if number(summary.get("agreement")) is None:
         return Card("Agreement", DASH, NO_BASELINE)
-    return Card("Agreement", percent(summary.get("agreement"), 2), "same decision as the baseline, right or wrong")
+    alone = " about single windows" if _is_alone(mapping(summary.get("baseline"))) else ""
+    words = f"same decision as the baseline{alone}, right or wrong"
+    return Card("Agreement", percent(summary.get("agreement"), 2), words)
 
 
 def _macro_f1(summary: Mapping[str, Any], baseline: Mapping[str, Any]) -> Card:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgehar.bundle import Bundle, Manifest
+    from edgehar.bundle import Manifest
 
 RECOGNISED = 0.5  # share of the enrolled windows below which the user is told
 
@@ -36,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from device_sim.enroll import check_request, enroll
     from device_sim.sources import read_csv
     from edgehar.bundle import Bundle
+    from edgehar.cli.rewriting import firmware_writer
     from edgehar.files import write_json
 
     bundle = Bundle.open(args.bundle)
@@ -43,8 +43,12 @@ def run(args: argparse.Namespace) -> int:
     recordings = [
         read_csv(path, bundle.manifest, resample=args.resample, also=(args.label,)) for path in args.recordings
     ]
+
+    def origin(manifest: Manifest) -> str:
+        return f"{manifest.name} with {manifest.enrolled[-1].label}, enrolled in the bundle {bundle.sha256}"
+
     done = enroll(bundle, recordings, args.label, args.out, engine=args.engine, margin=args.margin,
-                  firmware=_firmware(bundle))  # fmt: skip
+                  firmware=firmware_writer(bundle, origin))  # fmt: skip
     before = ", ".join(f"{name} {100 * share:.0f} %" for name, share in done.before.items())
     lines = [
         f"{args.out}: knows {', '.join(done.bundle.manifest.announced.labels)}",
@@ -60,24 +64,3 @@ def run(args: argparse.Namespace) -> int:
                    "bundle_sha256": done.bundle.sha256, "from_sha256": bundle.sha256}  # fmt: skip
         write_json(args.json, figures)
     return 0
-
-
-def _firmware(bundle: Bundle) -> Callable[[Manifest], Mapping[str, bytes]] | None:
-    """What writes the firmware of a changed manifest around the bundle's network; None where the bundle has none."""
-    from edgehar.c_pipeline import FOLDER, is_streaming
-
-    if not any(name.startswith(FOLDER) for name in bundle.manifest.files):
-        return None
-
-    def write(manifest: Manifest) -> Mapping[str, bytes]:
-        from edgehar.cli.networks import integers_of
-        from edgehar.references import find_references
-        from firmware_export.targets.c import Optimize, write_firmware
-
-        speed = f"{FOLDER}har_dsp.h" in bundle.manifest.files
-        origin = f"{manifest.name} with {manifest.enrolled[-1].label}, enrolled in the bundle {bundle.sha256}"
-        optimize = Optimize.SPEED if speed else Optimize.SIZE
-        known, streaming = find_references(bundle), is_streaming(bundle)
-        return write_firmware(manifest, integers_of(bundle), origin, optimize, known, streaming=streaming).files
-
-    return write

@@ -27,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_board_option(parser)
     parser.add_argument("--realtime", action="store_true", help="really wait one sample period between samples")
     add_fault_options(parser)
+    add_decision_option(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write summary.json")
 
@@ -95,6 +96,32 @@ def add_fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the faults (default: 0)")
 
 
+def add_decision_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that takes another decision stage than the bundle's."""
+    parser.add_argument(
+        "--decision",
+        metavar="SPEC",
+        help="another decision stage than the bundle's, as none, ema:0.6, majority:5, hmm:lag=2 "
+        "(docs/decision_stage.md)",
+    )
+
+
+def decided_by(bundle: Bundle, decision: str | None) -> Bundle:
+    """Return the bundle with the decision stage asked for, not written; itself where none was.
+
+    Raises:
+        UsageError: there is no such stage, or the bundle has not what it needs.
+    """
+    from dataclasses import replace
+
+    from device_sim.decisions.wish import parse_decision
+
+    if decision is None:
+        return bundle
+    manifest = bundle.manifest
+    return replace(bundle, manifest=replace(manifest, decision=parse_decision(decision).of(manifest.decision)))
+
+
 def shorten(recordings: Sequence[Recording], seconds: float | None) -> tuple[Recording, ...]:
     """Return the recordings cut to their first ``seconds``; None leaves them whole."""
     from edgehar.errors import UsageError
@@ -157,7 +184,7 @@ def run(args: argparse.Namespace) -> int:
     faults = read_faults(args.faults) if args.faults else ()
     if args.seed < 0:
         raise UsageError(f"--seed is {args.seed}, expected 0 or more")
-    bundle = open_bundle(args.bundle, args.key, args.min_release)
+    bundle = decided_by(open_bundle(args.bundle, args.key, args.min_release), args.decision)
     recordings, which = choose_recordings(bundle, args.recordings, args.subjects, resample=args.resample)
     profile = cost_on_board(bundle, args.board)
     chosen = shorten(recordings, args.seconds)
