@@ -54,7 +54,7 @@ class Session:
         self.bundle = bundle
         self.source = source
         self.engine = engine
-        self.labels = manifest.announced.labels
+        self.labels = manifest.event_labels
         self.rate_hz = manifest.rate_hz
         self.telemetry = Telemetry(1 / self.rate_hz, manifest.hop / self.rate_hz, "response")
         self._device = Device(bundle, engine, self.telemetry)

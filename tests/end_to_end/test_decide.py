@@ -74,4 +74,3 @@ def test_refusals(tmp_path, capsys):
     assert cli.main(["decide", str(alone.path)]) == 2
     said = capsys.readouterr().err
     assert "--out needs --decision" in said and "was trained without validation people" in said
-
