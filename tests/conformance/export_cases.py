@@ -6,7 +6,7 @@ A new op adds its line to ``CASES``; ``test_export_ops.py`` fails until it does.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -266,18 +266,23 @@ def float_graph(case: Case, seed: int) -> Graph:
     return assemble(inputs, ["out"], [node], [*values, Value("out", shape), *states])
 
 
-def int8_graph(case: Case, seed: int) -> Graph:
-    """The op over random integers: any zero point, channels of very unlike scales, outputs that saturate."""
+def int8_graph(case: Case, seed: int, given: Sequence[Value] = ()) -> Graph:
+    """The op over random integers: any zero point, channels of very unlike scales, outputs that saturate.
+
+    Its activations have the scales of ``given``, where there are some.
+    """
     rng = np.random.default_rng(seed)
     op = OPS[case.op]
     values: list[Value] = []
-    operands = iter(case.shapes)
+    operands, sources = iter(case.shapes), iter(given)
     for index, role in enumerate(roles(case)):
         name = f"in{index}"
         if isinstance(role, Activation):
             quant = Quantization((_f32(rng.uniform(0.002, 0.2)),), int(rng.integers(-128, 128)))
             if values and op.output_scale is OutputScale.SAME_AS_INPUT:
                 quant = values[0].quantization
+            source = next(sources, None)
+            quant = quant if source is None else source.quantization
             values.append(Value(name, next(operands), "int8", quant))
         elif isinstance(role, Weight):
             weight = rng.integers(-127, 128, next(operands)).astype(np.int8)
@@ -361,3 +366,26 @@ def saturating_lstms() -> list[Graph]:
         values["cell"] = replace(values["cell"], quant=Quantization((2.0**-fraction,)))
         graphs.append(assemble(graph.inputs, graph.outputs, graph.nodes, values.values()))
     return graphs
+
+
+def side_by_side(graphs: list[Graph]) -> Graph:
+    """One graph of many that have nothing to do with each other."""
+    values, nodes, inputs, outputs = [], [], [], []
+    for index, graph in enumerate(graphs):
+
+        def renamed(name: str, index: int = index) -> str:
+            return f"g{index}_{name}"
+
+        values += [replace(value, name=renamed(name)) for name, value in graph.values.items()]
+        nodes += [
+            replace(
+                node,
+                name=renamed(node.name),
+                inputs=tuple(map(renamed, node.inputs)),
+                outputs=tuple(map(renamed, node.outputs)),
+            )
+            for node in graph.nodes
+        ]
+        inputs += map(renamed, graph.inputs)
+        outputs += map(renamed, graph.outputs)
+    return assemble(inputs, outputs, nodes, values)

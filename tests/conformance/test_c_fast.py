@@ -5,16 +5,16 @@ Many one-op graphs are one network with an input and an output each, so that the
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 
 import numpy as np
 import pytest
 from c_cases import STRICT, compile_networks, compilers, run_network
-from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph, lstm, saturating_lstms
+from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph, lstm, saturating_lstms, side_by_side
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
-from firmware_export.graph import Graph, assemble
+from firmware_export.graph import Graph
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.max_pool1d import MaxPool1d
@@ -93,29 +93,6 @@ def few_positions(seed: int) -> list[Case]:
     return [*cases, conv((1, 4, 40), 4, kernel=3), conv((1, 2, 3), 3, kernel=2, padding=(1, 0))]
 
 
-def side_by_side(graphs: list[Graph]) -> Graph:
-    """One graph of many that have nothing to do with each other."""
-    values, nodes, inputs, outputs = [], [], [], []
-    for index, graph in enumerate(graphs):
-
-        def renamed(name: str, index: int = index) -> str:
-            return f"g{index}_{name}"
-
-        values += [replace(value, name=renamed(name)) for name, value in graph.values.items()]
-        nodes += [
-            replace(
-                node,
-                name=renamed(node.name),
-                inputs=tuple(map(renamed, node.inputs)),
-                outputs=tuple(map(renamed, node.outputs)),
-            )
-            for node in graph.nodes
-        ]
-        inputs += map(renamed, graph.inputs)
-        outputs += map(renamed, graph.outputs)
-    return assemble(inputs, outputs, nodes, values)
-
-
 @pytest.fixture(scope="module")
 def graphs() -> list[Graph]:
     cases = [*random_cases(110, 0), *few_positions(0)]
@@ -126,6 +103,14 @@ def test_most_cases_have_a_fast_kernel(graphs: list[Graph]) -> None:
     taken = [FAST_EMITTERS[graph.nodes[0].op](layers(graph)[0]) is not None for graph in graphs]
     assert sum(taken) > 90, sum(taken)
     assert {graph.nodes[0].op for graph, fast in zip(graphs, taken, strict=True) if fast} == set(FAST_EMITTERS)
+
+
+@pytest.mark.parametrize("optimize", Optimize)
+def test_every_header_that_is_included_is_there(graphs: list[Graph], optimize: Optimize) -> None:
+    for graph in graphs:
+        files = write_network(graph, optimize=optimize).files
+        included = {name for data in files.values() for name in re.findall(r'#include "(.+)"', data.decode())}
+        assert included <= set(files), graph.nodes[0]
 
 
 def test_portable_c_is_exact(graphs: list[Graph]) -> None:

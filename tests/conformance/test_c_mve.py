@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from c_cases import STRICT, compile_networks, compilers, run_network
-from export_cases import Case, conv, depthwise, int8_graph
-from test_c_fast import ACTIVATIONS, side_by_side
+from export_cases import Case, conv, depthwise, int8_graph, side_by_side
+from test_c_fast import ACTIVATIONS
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator.qemu import count_on_qemu, qemu_missing

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from export_cases import CASES, int8_graph
-from test_c_fast import random_cases, side_by_side
+from export_cases import CASES, int8_graph, side_by_side
+from test_c_fast import random_cases
 from test_c_mve import at_the_ends, windows_of
 from test_export_ops import int8_inputs, run_reference
 

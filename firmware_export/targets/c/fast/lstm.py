@@ -162,7 +162,7 @@ def fast_lstm(layer: Layer) -> Kernel | None:
         body,
         constants={"stream": stream},
         scratch=Scratch("wide", count, 16),
-        headers=("har_lstm_dsp.h", "har_lstm.h"),
+        headers=("har_dsp.h", "har_lstm.h", "har_lstm_dsp.h"),
         functions=code(FUNCTION, name=f"{layer.prefix}_gates", text=text, **words_of),
     )
 
