@@ -90,6 +90,11 @@ def few_positions(seed: int) -> list[Case]:
         if positions < 8:
             steps, window = slide(1 + positions % 4, ACTIVATIONS[positions % 3], positions)
             cases.append(depthwise((1, steps, int(rng.integers(1, 9))), **window))
+    for positions in range(1, 6):
+        stride, dilation, kernel = 1 + positions % 2, 2 + positions % 3, 2 + positions % 4
+        steps = (positions - 1) * stride + (kernel - 1) * dilation + 1
+        dilated = {"kernel": kernel, "stride": stride, "dilation": dilation, "activation": ACTIVATIONS[positions % 3]}
+        cases += [conv((1, steps, channels), 2 + positions % 2, **dilated) for channels in (3, 8)]
     return [*cases, conv((1, 4, 40), 4, kernel=3), conv((1, 2, 3), 3, kernel=2, padding=(1, 0))]
 
 

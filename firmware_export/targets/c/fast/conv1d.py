@@ -18,6 +18,7 @@ from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 STRETCH_BYTES = 2048
+MOST_GATHERED = 4  # positions
 TURNS = {3: (16, 75), 2: (11, 54)}  # positions: instructions of a step of four products, and besides
 SLACK = 4  # int16 behind the last row: products are counted in fours
 BODY = """
@@ -33,14 +34,32 @@ for (int s = 0; s < @stretches@; s++) {
 }
 """
 
+GATHER = """
+for (int t = 0; t < @steps@; t++) {
+    for (int k = 0; k < @kernel@; k++) {
+        har_widen(x + @step@ * t + @tap@ * k, wide + @stride@ * t + @channels@ * k, @channels@);
+    }
+}
+"""
+TURNS_ALONE = """
+const int32_t *stream = @p@_stream;
+@fill@
+for (int o = 0; o < @pairs@; o++) {
+    @p@_two(stream, wide, y + 2 * o, @groups@);
+    stream += @words@;
+}
+@odd@
+"""
+
 
 def fast_conv1d(layer: Layer) -> Kernel | None:
     """One stream of biases, weights and factors a pair of channels; None for grouped or tiny convolutions."""
     attrs, x = layer.attrs(Conv1d), layer.inputs[0]
-    if attrs.dilation > 1 and attrs.kernel > 1 and attrs.groups == 1:
-        return _dilated(layer, attrs)
     output = layer.outputs[0]
     steps, outputs = output.shape[1:]
+    if attrs.dilation > 1 and attrs.kernel > 1 and attrs.groups == 1:
+        few = steps <= MOST_GATHERED and attrs.padding == (0, 0) and outputs > 1
+        return _gathered(layer, attrs) if few else _dilated(layer, attrs)
     channels = x.shape[2]
     gap = (attrs.stride * channels) % 2
     stride = attrs.stride * (channels + gap)
@@ -87,6 +106,52 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
         body,
         constants={"stream": stream},
         scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
+        headers=two.headers,
+        functions=two.function(f"{layer.prefix}_two"),
+    )
+
+
+def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
+    """A dilated one of few positions: what each of them sees is put together, and none shares it with another."""
+    steps, outputs = layer.outputs[0].shape[1:]
+    channels = layer.inputs[0].shape[2]
+    run = attrs.kernel * channels
+    stride = run + run % 2
+    data = np.pad(layer.constant(1).reshape(outputs, -1), ((0, 0), (0, stride - run)))
+    fill = code(
+        GATHER,
+        steps=steps,
+        kernel=attrs.kernel,
+        channels=channels,
+        step=attrs.stride * channels,
+        tap=attrs.dilation * channels,
+        stride=stride,
+    )
+    if steps == 1:
+        return dense_kernel(layer, data, attrs.activation, fill)
+    numbers = doubled(layer, data)
+    if numbers is None:
+        return None
+    stream = two_channel_stream(numbers)
+    turn = 2 if steps % 3 else 3
+    limits = int8_limits(attrs.activation, layer.outputs[0].quantization)
+    two = TwoChannels((stream.shape[1] - 8) // 4, stride, outputs, *limits, turn)
+    if not two.fits:
+        return None
+    groups = steps // turn
+    body = code(
+        TURNS_ALONE,
+        fill=fill,
+        p=layer.prefix,
+        pairs=outputs // 2,
+        groups=groups,
+        words=stream.shape[1],
+        odd=f"{layer.prefix}_two(stream, wide, y + {outputs - 2}, {groups});" if outputs % 2 else "",
+    )
+    return Kernel(
+        body,
+        constants={"stream": stream},
+        scratch=Scratch("wide", steps * stride + SLACK, 16),
         headers=two.headers,
         functions=two.function(f"{layer.prefix}_two"),
     )

@@ -12,7 +12,7 @@ from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 BODY = """
 const int32_t *w = @p@_stream;
-har_widen(x, wide, @inputs@);
+@fill@
 @zeros@for (int o = 0; o < @pairs@; o++) {
     int8_t *out = y + (o < @whole@ ? 2 * o : @last@);
     const int16_t *v = wide;
@@ -37,8 +37,10 @@ def fast_dense(layer: Layer) -> Kernel | None:
     return dense_kernel(layer, layer.constant(1), layer.attrs(Dense).activation)
 
 
-def dense_kernel(layer: Layer, data: NDArray[np.int8], activation: FusedActivation) -> Kernel | None:
-    """The same of a layer whose weights ``[C_out, C_in]`` these are."""
+def dense_kernel(
+    layer: Layer, data: NDArray[np.int8], activation: FusedActivation, fill: str | None = None
+) -> Kernel | None:
+    """The same of a layer whose weights ``[C_out, C_in]`` these are; ``fill`` puts x into ``wide`` otherwise."""
     outputs, inputs = data.shape
     numbers = doubled(layer, data) if outputs > 1 else None
     if numbers is None:
@@ -51,7 +53,7 @@ def dense_kernel(layer: Layer, data: NDArray[np.int8], activation: FusedActivati
     body = code(
         BODY,
         p=layer.prefix,
-        inputs=inputs,
+        fill=fill or f"har_widen(x, wide, {inputs});",
         zeros=zeros,
         pairs=len(stream),
         whole=outputs // 2,
