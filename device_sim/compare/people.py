@@ -149,7 +149,9 @@ def _row(score: Score, a: Summary, b: Summary, people: list[str]) -> Row:
     difference = second - first
     interval = _interval(score, told, len(people))
     equal = all(np.array_equal(x, y) for x, y in zip(*map(_parts, told), strict=True))
-    note = f"{len(people)} people drawn in pairs" if interval else "one person: nothing is known of others"
+    note = f"{len(people)} people drawn in pairs"
+    if interval is None:
+        note = "one person: nothing is known of others" if len(people) < 2 else "undetected in the median of some draws"
     said = verdict(difference, interval, score.higher_is_better, equal)
     return Row(
         score.name, score.title, score.unit, first, second, difference, interval, score.higher_is_better, said, note
@@ -172,4 +174,4 @@ def _interval(score: Score, told: list[Any], people: int) -> tuple[float, float]
     if not len(known):
         return None
     low, high = np.percentile(known, INTERVAL_PERCENT, method="inverted_cdf")
-    return float(low), float(high)
+    return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else None

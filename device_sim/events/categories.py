@@ -71,7 +71,9 @@ class Samples:
         correct: true and announced.
         deleted, fragmented, underfill_start, underfill_end: true, not announced.
         inserted, merged, overfill_start, overfill_end: announced, not true.
-        announced_in_null: announced where the truth has no label: a part of the four before.
+        substituted: true, and announced as another activity: a part of the true ones not announced; the rest of those
+            was announced as nothing.
+        announced_in_null: announced where the truth has no label: a part of the announced ones not true.
     """
 
     correct: int
@@ -83,6 +85,7 @@ class Samples:
     merged: int
     overfill_start: int
     overfill_end: int
+    substituted: int = 0
     announced_in_null: int = 0
 
     def __add__(self, other: Samples) -> Samples:
@@ -103,7 +106,7 @@ NO_SAMPLES = Samples(*(0 for f in fields(Samples)))
 
 
 def count_samples(truth: Runs, log: Runs) -> Samples:
-    """Return the samples of each category, ``announced_in_null`` left at 0."""
+    """Return the samples of each category; ``substituted`` and ``announced_in_null`` are left at 0."""
     correct, *lost = _parts(truth, log)
     again, *extra = _parts(log, truth)
     assert correct == again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Scored:
         undetected: ``[K]``.
         flips, false_alarms: announcements.
         labelled_s, null_s: seconds with and without a label.
+        null_samples: without.
     """
 
     true: Ints
@@ -54,6 +55,7 @@ class Scored:
     false_alarms: int
     labelled_s: float
     null_s: float
+    null_samples: int
 
     def __add__(self, other: Scored) -> Scored:
         return Scored(
@@ -69,13 +71,14 @@ class Scored:
             self.false_alarms + other.false_alarms,
             self.labelled_s + other.labelled_s,
             self.null_s + other.null_s,
+            self.null_samples + other.null_samples,
         )
 
 
 def nothing(classes: int) -> Scored:
     """Return the sum over no recording."""
     one, five = np.zeros(classes, np.int64), np.zeros((classes, len(TRUE_CATEGORIES)), np.int64)
-    return Scored(five, five, one, one, one, (NO_SAMPLES,) * classes, (), one, 0, 0, 0.0, 0.0)
+    return Scored(five, five, one, one, one, (NO_SAMPLES,) * classes, (), one, 0, 0, 0.0, 0.0, 0)
 
 
 def score(trace: RecordingTrace, classes: int) -> Scored:
@@ -98,8 +101,9 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         announced[label] = np.bincount(announced_codes(mine, theirs), minlength=len(ANNOUNCED_CATEGORIES))
         matched[label] = len(matches(mine, theirs)[0])
         matched_known[label], announced_known[label] = len(matches(mine, within)[0]), len(within)
-        null = Samples(*(0,) * 9, int(((log == label) & (truth < 0)).sum()))
-        samples.append(count_samples(mine, theirs) + null)
+        taken = int(((truth == label) & (log >= 0) & (log < classes) & (log != label)).sum())
+        null = int(((log == label) & (truth < 0)).sum())
+        samples.append(replace(count_samples(mine, theirs), substituted=taken, announced_in_null=null))
     runs, labels = all_runs(truth)
     named = labels >= 0
     events, labels = Runs(runs.starts[named], runs.ends[named]), labels[named]
@@ -121,6 +125,7 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         false_alarms(truth, at, _inserted(trace, truth, classes)),
         float((truth >= 0).sum() / trace.rate_hz),
         float((truth < 0).sum() / trace.rate_hz),
+        int((truth < 0).sum()),
     )
 
 
@@ -160,6 +165,7 @@ def _scores(total: Scored, people: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "true": _named(TRUE_CATEGORIES, total.true.sum(axis=0)),
         "announced": _named(ANNOUNCED_CATEGORIES, total.announced.sum(axis=0)),
+        "samples": _samples(total),
         "matched": matched,
         "f1": f1(matched, true, announced),
         "f1_interval": None if interval is None else list(interval),
@@ -197,6 +203,21 @@ def _activity(total: Scored, index: int, label: str) -> dict[str, Any]:
         "delay_s": delay_summary([delay for activity, delay in total.delays if activity == index]),
         "undetected": int(total.undetected[index]),
         "samples": {"true": samples.true, "announced": samples.announced, **vars(samples)},
+    }
+
+
+def _samples(total: Scored) -> dict[str, int]:
+    """Every sample of a labelled recording in one of five: right, another activity, nothing, too much, and null."""
+    correct = sum(s.correct for s in total.samples)
+    substituted = sum(s.substituted for s in total.samples)
+    inserted = sum(s.announced_in_null for s in total.samples)
+    true = sum(s.true for s in total.samples)
+    return {
+        "correct": correct,
+        "substituted": substituted,
+        "deleted": true - correct - substituted,
+        "inserted": inserted,
+        "null": total.null_samples - inserted,
     }
 
 

@@ -41,6 +41,7 @@ TRUE_TIME = {
     "underfill_end": "Early end",
     "fragmented": "In gaps",
     "deleted": "In deleted",
+    "substituted": "As another",
 }
 ANNOUNCED_TIME = {
     "overfill_start": "Early start",
@@ -169,8 +170,8 @@ def _time(rows: Sequence[Mapping[str, Any]], rate_hz: float | None) -> str:
         shares = [_share(samples.get(key), true) for key in (*TRUE_TIME, *ANNOUNCED_TIME)]
         cells.append([plain(readable(str(row.get("label")))), plain(whole), *map(plain, shares)])
     caption = (
-        "Shares of each activity's true time. Right to In deleted add up to it; the rest was announced beyond it, "
-        "Unlabelled being the part of that where nothing is labelled"
+        "Shares of each activity's true time. Right to In deleted add up to it, As another being what of that was "
+        "announced as another activity; the rest was announced beyond it, Unlabelled where nothing is labelled"
     )
     return f"<h3>Where the time went</h3>{table(caption, columns, cells, 'events')}"
 

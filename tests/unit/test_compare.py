@@ -11,7 +11,7 @@ import pytest
 from device_fixtures import altered, make_tiny_bundle, synthetic_recording
 
 from device_sim import scores
-from device_sim.compare import ALLOWANCES, Row, compare, differences, junit_xml
+from device_sim.compare import ALLOWANCES, compare, differences, junit_xml
 from device_sim.compare.latency import quantile_us
 from device_sim.compare.people import SCORES
 from device_sim.replayed import replayed
@@ -266,6 +266,21 @@ def test_limits_are_on_the_difference_itself(pair):
     assert not compare(a, b, {"max_model_increase_kb": 1.9}).passed
 
 
+def test_delays_that_some_draws_never_end_have_no_interval(pair):
+    a, b = pair
+    for person in b["events"]["per_subject"][:2]:
+        person["undetected"], person["delays_s"] = 40, []
+    row = rows_of(compare(a, b))["delay_s"]
+    assert row.verdict in ("level", "not compared")
+    assert row.interval is None
+    for person in b["events"]["per_subject"]:
+        person["undetected"], person["delays_s"] = 40, []
+    comparison = compare(a, b, {"max_delay_increase": 1})
+    assert rows_of(comparison)["delay_s"].note == "undetected in the median"
+    assert not comparison.passed
+    json.dumps([r.to_dict() for r in comparison.rows], allow_nan=False)
+
+
 def test_energy_is_compared_on_one_board(pair):
     a, b = pair
     a["energy"], b["energy"] = {"board": "x", "energy_uj": 100.0}, {"board": "x", "energy_uj": 109.0}
@@ -308,7 +323,6 @@ def test_every_allowance_is_about_rows_there_are(pair):
     a["energy"] = b["energy"] = {"board": "x", "energy_uj": 1.0}
     names = set(rows_of(compare(a, b)))
     assert {name for allowance in ALLOWANCES.values() for name in allowance.rows} <= names
-    assert Row.loss is not None
 
 
 def test_the_command(results, tmp_path, capsys):

@@ -237,6 +237,8 @@ def test_scores_of_several_recordings_and_people():
     assert (first["label"], first["true_count"], first["count"], first["recall"]) == ("A", 3, 2, 1 / 3)
     assert first["samples"]["overfill_end"] == 6
     assert first["samples"]["announced_in_null"] == 2
+    assert first["samples"]["substituted"] == 4  # c in the third
+    assert found["samples"] == {"correct": 12, "substituted": 8, "deleted": 0, "inserted": 2, "null": 6}
     assert found["per_activity"][2]["precision"] == 0.0
     assert found["per_activity"][2]["recall"] is None
     assert found["labelled_hours"] == pytest.approx(20 / 3600)
