@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
@@ -74,11 +74,11 @@ class Optimize(StrEnum):
     MVE = "mve"  # fewest instructions on a core with vectors of 16 bytes: Cortex-M52, M55, M85
 
 
-# Kernels that are tried before the plain ones.
-SPECIAL: Mapping[Optimize, Mapping[str, Callable[[Layer], Kernel | None]]] = {
-    Optimize.SIZE: {},
-    Optimize.SPEED: FAST_EMITTERS,
-    Optimize.MVE: MVE_EMITTERS,
+# Kernels that are tried before the plain ones, in this order.
+SPECIAL: Mapping[Optimize, Sequence[Mapping[str, Callable[[Layer], Kernel | None]]]] = {
+    Optimize.SIZE: (),
+    Optimize.SPEED: (FAST_EMITTERS,),
+    Optimize.MVE: (MVE_EMITTERS, FAST_EMITTERS),  # these cores have the DSP extension too
 }
 
 
@@ -160,8 +160,12 @@ def _kernel(layer: Layer, optimize: Optimize) -> Kernel:
                 f"target 'c': node {layer.node.name!r} ({layer.node.op}) works on {value.dtype} activations "
                 f"({value.name!r}), expected int8; choose the recipe static_wi8_ai8"
             )
-    special = SPECIAL[optimize].get(layer.node.op)
-    return (special(layer) if special is not None else None) or emitter(layer)
+    for emitters in SPECIAL[optimize]:
+        special = emitters.get(layer.node.op)
+        kernel = None if special is None else special(layer)
+        if kernel is not None:
+            return kernel
+    return emitter(layer)
 
 
 def _function(layer: Layer, kernel: Kernel) -> str:

@@ -24,6 +24,23 @@ HAR_INLINE int32x4_t har_mve_rescale(int32x4_t sums, int32x4_t multiplier, int32
     const int32x4_t a = vqrdmulhq_s32(sums, multiplier);
     return vrshlq_s32(vaddq_s32(a, vshrq_n_s32(a, 31)), shift);
 }
+
+/* Four sums of products of x; weight: [products / 16][4][16]. */
+HAR_INLINE int32x4_t har_mve_four_sums(const int8_t *x, const int8_t *weight, int products)
+{
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    for (int left = products; left > 0; left -= 16) {
+        const int8x16_t v = vldrbq_z_s8(x, vctp8q((uint32_t)left));
+        a = vmladavaq_s8(a, v, vldrbq_s8(weight));
+        b = vmladavaq_s8(b, v, vldrbq_s8(weight + 16));
+        c = vmladavaq_s8(c, v, vldrbq_s8(weight + 32));
+        d = vmladavaq_s8(d, v, vldrbq_s8(weight + 48));
+        weight += 64;
+        x += 16;
+    }
+    const int32x4_t sums = {a, b, c, d};
+    return sums;
+}
 #endif
 
 /* outputs sums of products of x, as of a dense layer.
@@ -35,19 +52,7 @@ HAR_INLINE void har_mve_rows(const int8_t *x, const int8_t *weight, const int32_
 {
     for (int o = 0; o < outputs; o += 4) {
 #if HAR_MVE
-        const int8_t *seen = x;
-        int32_t a = 0, b = 0, c = 0, d = 0;
-        for (int left = products; left > 0; left -= 16) {
-            const int8x16_t v = vldrbq_z_s8(seen, vctp8q((uint32_t)left));
-            a = vmladavaq_s8(a, v, vldrbq_s8(weight));
-            b = vmladavaq_s8(b, v, vldrbq_s8(weight + 16));
-            c = vmladavaq_s8(c, v, vldrbq_s8(weight + 32));
-            d = vmladavaq_s8(d, v, vldrbq_s8(weight + 48));
-            weight += 64;
-            seen += 16;
-        }
-        int32x4_t sums = {a, b, c, d};
-        sums = vaddq_s32(sums, vldrwq_s32(last));
+        int32x4_t sums = vaddq_s32(har_mve_four_sums(x, weight, products), vldrwq_s32(last));
         sums = har_mve_rescale(sums, vldrwq_s32(last + 4), vldrwq_s32(last + 8));
         sums = vaddq_n_s32(sums, zero_point);
         sums = vminq_s32(vmaxq_s32(sums, vdupq_n_s32(low)), vdupq_n_s32(high));
@@ -60,8 +65,8 @@ HAR_INLINE void har_mve_rows(const int8_t *x, const int8_t *weight, const int32_
             }
             y[o + i] = har_to_int8(har_rescale(sum, last[4 + i], last[8 + i]), zero_point, low, high);
         }
-        weight += 64 * ((products + 15) / 16);
 #endif
+        weight += 64 * ((products + 15) / 16);
         last += 12;
     }
 }
