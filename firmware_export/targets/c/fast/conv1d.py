@@ -15,6 +15,7 @@ from firmware_export.targets.c.fast.dense import dense_kernel
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
 from firmware_export.targets.c.fast.image import Window, image_kernel
 from firmware_export.targets.c.fast.two_channels import TwoChannels
+from firmware_export.targets.c.fast.winograd_conv1d import winograd_conv1d
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 STRETCH_BYTES = 2048
@@ -53,6 +54,11 @@ for (int o = 0; o < @pairs@; o++) {
 
 
 def fast_conv1d(layer: Layer) -> Kernel | None:
+    """By ``winograd`` where that pays, otherwise the plain sums; None where neither fits."""
+    return winograd_conv1d(layer) or direct_conv1d(layer)
+
+
+def direct_conv1d(layer: Layer) -> Kernel | None:
     """One stream of biases, weights and factors a pair of channels; None for grouped or tiny convolutions."""
     attrs, x = layer.attrs(Conv1d), layer.inputs[0]
     output = layer.outputs[0]

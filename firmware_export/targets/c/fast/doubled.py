@@ -62,14 +62,18 @@ def filled_up(rows: NDArray[np.int16], multiple: int) -> NDArray[np.int16]:
     return np.pad(rows, ((0, 0), (0, -rows.shape[1] % multiple)))
 
 
+def in_pairs(channels: int) -> NDArray[np.intp]:
+    """Return ``[pairs, 2]``: which channels go together. An odd last one comes with the one before it, once more."""
+    first = np.append(np.arange(0, channels - 1, 2), np.repeat(channels - 2, channels % 2))
+    return np.stack([first, first + 1], axis=1)
+
+
 def two_channel_stream(numbers: Doubled) -> NDArray[np.int32]:
     """Return ``[pairs, words]``: what ``har_two_channels`` reads for two channels, one row a pair.
 
     An odd last channel comes in a pair with the one before it, whose outputs are then computed twice.
     """
-    channels = len(numbers.bias)
-    first = np.append(np.arange(0, channels - 1, 2), np.repeat(channels - 2, channels % 2))
-    both = np.stack([first, first + 1], axis=1)
+    both = in_pairs(len(numbers.bias))
     weight = words(filled_up(numbers.weight, 4))
     fours = weight.shape[1] // 2
     mixed = weight[both].reshape(len(both), 2, fours, 2).transpose(0, 2, 1, 3).reshape(len(both), -1)

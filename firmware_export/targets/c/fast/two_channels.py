@@ -7,6 +7,7 @@ are doubled int16 in the order of use, so that one ``ldmia`` brings a step's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware_export.affine import INT8_MAX, INT8_MIN
@@ -111,6 +112,22 @@ pop {r4-r11, pc}
 """
 
 
+def quoted(lines: Sequence[str]) -> str:
+    """Return lines of assembly as C strings."""
+    return "\n".join(f'"{line}\\n"' for line in "\n".join(lines).splitlines())
+
+
+def requantized(register: str, factors: tuple[str, str, str], low: int, high: int) -> str:
+    """Return the assembly of ``har_requantize`` in place; factors: registers of multiplier, offset and exponent."""
+    multiplier, offset, exponent = factors
+    lines = [code(REQUANTIZE, sum=register, multiplier=multiplier, offset=offset, exponent=exponent)]
+    if low > INT8_MIN:
+        lines.append(code(AT_LEAST, sum=register, low=low))
+    if high < INT8_MAX:
+        lines.append(code(AT_MOST, sum=register, high=high))
+    return "\n".join(lines)
+
+
 @dataclass(frozen=True)
 class TwoChannels:
     """What the function's text depends on.
@@ -143,9 +160,8 @@ class TwoChannels:
 
     def function(self, name: str) -> str:
         """Return the C function ``name(stream, x, y, groups)``, as assembly and as a call of the portable form."""
-        text = "\n".join(f'"{line}\\n"' for line in "\n".join(self._assembly()).splitlines())
         portable = "har_two_channels" if self.positions == 3 else "har_two_positions"
-        return code(FUNCTION, name=name, text=text, portable=portable, **vars(self))
+        return code(FUNCTION, name=name, text=quoted(self._assembly()), portable=portable, **vars(self))
 
     def _assembly(self) -> list[str]:
         turns = self.fours // UNROLLED if self.fours > UNROLLED + 2 else 0
@@ -162,11 +178,7 @@ class TwoChannels:
         lines.append("ldmia r12, {r0-r5}")
         for i in sums:
             multiplier, offset, exponent = ("r0", "r1", "r2") if i % 2 == 0 else ("r3", "r4", "r5")
-            lines.append(code(REQUANTIZE, sum=f"r{i}", multiplier=multiplier, offset=offset, exponent=exponent))
-            if self.low > INT8_MIN:
-                lines.append(code(AT_LEAST, sum=f"r{i}", low=self.low))
-            if self.high < INT8_MAX:
-                lines.append(code(AT_MOST, sum=f"r{i}", high=self.high))
+            lines.append(requantized(f"r{i}", (multiplier, offset, exponent), self.low, self.high))
         lines.append("ldr r12, [sp, #12]")
         lines += [f"strb r{i}, [r12, #{self.outputs * (i // 2 - 3) + i % 2}]" for i in sums]
         turn = 2 * self.positions * self.stride
