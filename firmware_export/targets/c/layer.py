@@ -87,6 +87,7 @@ class Kernel:
         scratch: what it needs besides.
         headers: of ``runtime`` that it includes.
         functions: definitions that stand before it.
+        condition: preprocessor's expression of the cores that it is for, another kernel being for the rest; empty: all.
     """
 
     body: str
@@ -95,6 +96,7 @@ class Kernel:
     scratch: Scratch | None = None
     headers: tuple[str, ...] = ()
     functions: str = ""
+    condition: str = ""
 
 
 def layers(graph: Graph) -> list[Layer]:

@@ -16,7 +16,7 @@ from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph, Value
 from firmware_export.ops import node_macs
 from firmware_export.ops.lstm import sigmoids
-from firmware_export.targets.c.fast import FAST_EMITTERS
+from firmware_export.targets.c.fast import FAST_EMITTERS, OTHER_CORES
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.mve import MVE_EMITTERS
@@ -100,13 +100,12 @@ def write_network(
     graph, hops = (graph.graph, graph) if isinstance(graph, Stream) else (graph, None)
     kept = {} if hops is None else hops.kept
     every = layers(graph)
-    kernels = {layer.node.output: _kernel(layer, optimize) for layer in every if not is_view(graph, layer.node)}
-    plan = plan_memory(graph, {key: k.scratch.size for key, k in kernels.items() if k.scratch is not None}, kept)
+    kernels = {layer.node.output: _kernels(layer, optimize) for layer in every if not is_view(graph, layer.node)}
+    plan = plan_memory(graph, {key: _scratch_bytes(choices) for key, choices in kernels.items()}, kept)
     arena_bytes = max(plan.arena_bytes, 8)
-    arrays = [data for kernel in kernels.values() for data in kernel.constants.values()]
-    headers = sorted({"har_fixed_point.h", *(h for k in kernels.values() for h in k.headers)})
+    headers = sorted({"har_fixed_point.h", *(h for choices in kernels.values() for k in choices for h in k.headers)})
     tables = {SIGMOIDS: _sigmoid_file()} if "har_lstm.h" in headers else {}
-    weight_bytes = sum(data.nbytes for data in arrays) + (SIGMOID_BYTES if tables else 0)
+    weight_bytes = sum(map(_weight_bytes, kernels.values())) + (SIGMOID_BYTES if tables else 0)
     functions = "\n".join(
         _function(layer, kernels[layer.node.output]) for layer in every if layer.node.output in kernels
     )
@@ -149,7 +148,8 @@ def write_network(
     )
 
 
-def _kernel(layer: Layer, optimize: Optimize) -> Kernel:
+def _kernels(layer: Layer, optimize: Optimize) -> list[Kernel]:
+    """The kernels of a layer: one, or one for some cores and one for the others."""
     emitter = EMITTERS.get(layer.node.op)
     if emitter is None:
         raise no_emitter("c", layer.node, EMITTERS)
@@ -164,29 +164,57 @@ def _kernel(layer: Layer, optimize: Optimize) -> Kernel:
         special = emitters.get(layer.node.op)
         kernel = None if special is None else special(layer)
         if kernel is not None:
-            return kernel
-    return emitter(layer)
+            others = OTHER_CORES.get(layer.node.op, emitter)
+            return [kernel, others(layer)] if kernel.condition else [kernel]
+    return [emitter(layer)]
 
 
-def _function(layer: Layer, kernel: Kernel) -> str:
-    constants = "\n".join(array(f"{layer.prefix}_{end}", data) for end, data in kernel.constants.items())
-    parameters = [f"const int8_t *{name}" for name in kernel.reads] + ["int8_t *y"]
-    if kernel.scratch is not None:
-        parameters.append(f"int{kernel.scratch.bits}_t *{kernel.scratch.name}")
+def _scratch_bytes(choices: Sequence[Kernel]) -> int:
+    return max(0 if kernel.scratch is None else kernel.scratch.size for kernel in choices)
+
+
+def _weight_bytes(choices: Sequence[Kernel]) -> int:
+    return max(sum(data.nbytes for data in kernel.constants.values()) for kernel in choices)
+
+
+def _function(layer: Layer, choices: Sequence[Kernel]) -> str:
     sources = [value for value in layer.inputs if value.data is None]
     title = f"{layer.node.name}: {layer.node.op}, {of_shape(sources)} to {of_shape(layer.outputs[:1])}"
+    if len(choices) == 1:
+        (kernel,) = choices
+        scratch = [] if kernel.scratch is None else [f"int{kernel.scratch.bits}_t *{kernel.scratch.name}"]
+        return _definition(layer, kernel, title, scratch, kernel.body)
+    scratch = ["void *scratch"] if _scratch_bytes(choices) else []
+    special, other = (_definition(layer, kernel, title, scratch, _of_scratch(kernel, choices)) for kernel in choices)
+    return f"#if {choices[0].condition}\n{special}\n#else\n{other}\n#endif\n"
+
+
+def _of_scratch(kernel: Kernel, choices: Sequence[Kernel]) -> str:
+    """The body of a kernel whose scratch is a parameter that another kernel of the layer has, too."""
+    if kernel.scratch is not None:
+        return f"int{kernel.scratch.bits}_t *{kernel.scratch.name} = scratch;\n{kernel.body}"
+    return f"(void)scratch;\n{kernel.body}" if _scratch_bytes(choices) else kernel.body
+
+
+def _definition(layer: Layer, kernel: Kernel, title: str, scratch: list[str], body: str) -> str:
+    constants = "\n".join(array(f"{layer.prefix}_{end}", data) for end, data in kernel.constants.items())
+    parameters = [*(f"const int8_t *{name}" for name in kernel.reads), "int8_t *y", *scratch]
     return f"""{constants}
 {kernel.functions}
 /* {comment(title)} */
 HAR_LAYER static void {layer.prefix}({", ".join(parameters)})
 {{
-{textwrap.indent(kernel.body, INDENT)}
+{textwrap.indent(body, INDENT)}
 }}
 """
 
 
 def _calls(
-    graph: Graph, every: list[Layer], kernels: Mapping[str, Kernel], plan: MemoryPlan, kept: Mapping[str, int]
+    graph: Graph,
+    every: list[Layer],
+    kernels: Mapping[str, Sequence[Kernel]],
+    plan: MemoryPlan,
+    kept: Mapping[str, int],
 ) -> str:
     names = _parameters(graph)
 
@@ -196,14 +224,15 @@ def _calls(
 
     lines = []
     for layer in every:
-        kernel = kernels.get(layer.node.output)
-        if kernel is None:
+        choices = kernels.get(layer.node.output)
+        if choices is None:
             continue
         sources = [value.name for value in layer.inputs if value.data is None]
         arguments = [at(plan.places[name]) for name in (*sources, layer.node.output)]
-        if kernel.scratch is not None:
-            width = kernel.scratch.bits // 8
-            arguments.append(f"arena->s{kernel.scratch.bits} + {plan.scratch[layer.node.output] // width}")
+        if layer.node.output in plan.scratch:
+            scratch = choices[0].scratch
+            bits = 8 if scratch is None or len(choices) > 1 else scratch.bits
+            arguments.append(f"arena->s{bits} + {8 * plan.scratch[layer.node.output] // bits}")
         if layer.node.output in kept:
             lines.append(_make_room(layer.outputs[0], kept[layer.node.output], plan.places[layer.node.output]))
         lines.append(f"{layer.prefix}({', '.join(arguments)});")

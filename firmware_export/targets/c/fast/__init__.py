@@ -1,7 +1,8 @@
 """Kernels for speed: pairs of int16 at once (``har_dsp.h``), assembly inside on cores with the DSP extension.
 
 Each takes a layer and returns its kernel, or None where the layer's shape or numbers do not fit it; the plain kernel of
-``targets.c.ops`` is then used. To add one: its file, its line in ``FAST_EMITTERS``.
+``targets.c.ops`` is then used. To add one: its file, its line in ``FAST_EMITTERS``. A kernel for some cores alone has a
+``condition``; the others get that of ``OTHER_CORES``, else the plain one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from firmware_export.targets.c.fast.depthwise_conv1d import fast_depthwise_conv1
 from firmware_export.targets.c.fast.depthwise_conv2d import fast_depthwise_conv2d
 from firmware_export.targets.c.fast.lstm import fast_lstm
 from firmware_export.targets.c.fast.pools import fast_average_pool1d, fast_max_pool1d
+from firmware_export.targets.c.fast.two_by_two import two_by_two_conv1d
 from firmware_export.targets.c.layer import Kernel, Layer
 
 FAST_EMITTERS: Mapping[str, Callable[[Layer], Kernel | None]] = {
@@ -27,3 +29,4 @@ FAST_EMITTERS: Mapping[str, Callable[[Layer], Kernel | None]] = {
     "lstm": fast_lstm,
     "max_pool1d": fast_max_pool1d,
 }
+OTHER_CORES: Mapping[str, Callable[[Layer], Kernel]] = {"conv1d": two_by_two_conv1d}

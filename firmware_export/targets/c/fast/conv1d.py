@@ -113,6 +113,7 @@ def direct_conv1d(layer: Layer) -> Kernel | None:
         constants={"stream": stream},
         scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
         headers=two.headers,
+        condition="HAR_PAIRS",
         functions=two.function(f"{layer.prefix}_two"),
     )
 

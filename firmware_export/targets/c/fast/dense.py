@@ -62,4 +62,10 @@ def dense_kernel(
         low=low,
         high=high,
     )
-    return Kernel(body, constants={"stream": stream}, scratch=Scratch("wide", 4 * fours, 16), headers=("har_dsp.h",))
+    return Kernel(
+        body,
+        constants={"stream": stream},
+        scratch=Scratch("wide", 4 * fours, 16),
+        headers=("har_dsp.h",),
+        condition="HAR_PAIRS",
+    )

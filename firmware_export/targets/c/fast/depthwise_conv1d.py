@@ -90,4 +90,5 @@ def fast_depthwise_conv1d(layer: Layer) -> Kernel | None:
         constants={"stream": stream},
         scratch=Scratch("wide", series + SLACK + attrs.stride * (MOST_TOGETHER - together), 16),
         headers=("har_dsp.h",),
+        condition="HAR_PAIRS",
     )

@@ -31,7 +31,8 @@ def fast_average_pool1d(layer: Layer) -> Kernel | None:
     attrs, (_, steps, channels) = layer.attrs(AveragePool1d), layer.inputs[0].shape
     if attrs.kernel != steps or channels % 4 or steps > MOST_STEPS:
         return None
-    return Kernel(code(AVERAGE, channels=channels, steps=steps, half=steps // 2), headers=("har_dsp.h",))
+    body = code(AVERAGE, channels=channels, steps=steps, half=steps // 2)
+    return Kernel(body, headers=("har_dsp.h",), condition="HAR_PAIRS")
 
 
 def fast_max_pool1d(layer: Layer) -> Kernel | None:

@@ -1,7 +1,7 @@
 """The inner function of convolutions by ``winograd``: two output channels at three tiles a turn, in Thumb-2 assembly.
 
-Six running sums, two words of transformed rows and four of weights fill the registers, as in ``two_channels``; a point's
-sums are put on the stack and run on. Then every tile's two positions are made of what lies there.
+Six running sums, two words of transformed rows and four of weights fill the registers, as in ``two_channels``; the sums
+of each point are put on the stack and run on. Then every tile's two positions are made of what lies there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ HAR_NAKED static void @name@(HAR_UNUSED const int32_t *stream, HAR_UNUSED const 
 static void @name@(const int32_t *stream, const int16_t *v, int8_t *y)
 {
     static const int8_t second[@points@] = {@second@};
-    har_two_channels_of_tiles(stream, v, y, @points@, @fours@, @outputs@, second, @inverse@U, @halvings@, @low@, @high@);
+    har_two_channels_of_tiles(stream, v, y, @points@, @fours@, @outputs@, second, @inverse@U, @halvings@, @low@,
+                              @high@);
 }
 #endif
 """

@@ -9,6 +9,7 @@ Source: Lavin and Gray, arXiv:1509.09308; the matrices of any points follow from
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Tile:
         difference of two running sums. The first position is the running sum at the last finite point.
         """
         factors = (*self.points, 1)
-        return (*(a - b for a, b in zip(factors, factors[1:], strict=False)), 1)
+        return (*(a - b for a, b in itertools.pairwise(factors)), 1)
 
     def _spread(self) -> list[int]:
         return [math.prod(p - q for q in self.points if q != p) for p in self.points]

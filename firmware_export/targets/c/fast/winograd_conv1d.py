@@ -14,6 +14,7 @@ from firmware_export.targets.c.fast.doubled import doubled, in_pairs, words
 from firmware_export.targets.c.fast.tiles import TILES_TOGETHER, TwoChannelsOfTiles
 from firmware_export.targets.c.fast.winograd import TILES, Tile, transformed
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
+from firmware_export.targets.c.ops.padding import seen
 
 POSITIONS = 2 * TILES_TOGETHER
 # Cycles of Cortex-M4, measured: of four products at three positions or tiles; of what else two channels at three
@@ -23,7 +24,6 @@ BODY = """
 @rows@for (int s = 0; s < @turns@; s++) {
     const int t = s < @turns@ - 1 ? @positions@ * s : @last@;
     const int32_t *stream = @p@_stream;
-    @pad@
     har_tiles_of_@taps@(@seen@, @channels@, wide);
     for (int o = 0; o < @pairs@; o++) {
         @p@_tiles(stream, wide, y + @outputs@ * t + 2 * o);
@@ -49,24 +49,17 @@ def winograd_conv1d(layer: Layer) -> Kernel | None:
     if stream is None or not two.fits:
         return None
     count = len(tile.second) * TILES_TOGETHER * channels
-    pad, seen = "", f"x + {channels} * t"
-    rows = POSITIONS + tile.taps - 1
-    if attrs.padding != (0, 0):
-        seen = "rows"
-        pad = (
-            f"har_padded_rows(x, rows, t - {attrs.padding[0]}, {rows}, {x.shape[1]}, {channels}, "
-            f"{x.quantization.zero_point});"
-        )
+    window = seen(x.shape, attrs.padding, "t", POSITIONS + tile.taps - 1, x.quantization.zero_point)
+    rows = f"int8_t *rows = (int8_t *)(wide + {count});\n" if window.scratch else ""
     body = code(
         BODY,
-        rows=f"int8_t *rows = (int8_t *)(wide + {count});\n" if pad else "",
+        rows=rows,
         turns=-(-steps // POSITIONS),
         positions=POSITIONS,
         last=steps - POSITIONS,
         p=layer.prefix,
-        pad=pad,
         taps=tile.taps,
-        seen=seen,
+        seen=window.rows,
         channels=channels,
         pairs=outputs // 2,
         outputs=outputs,
@@ -76,8 +69,9 @@ def winograd_conv1d(layer: Layer) -> Kernel | None:
     return Kernel(
         body,
         constants={"stream": stream},
-        scratch=Scratch("wide", count + (rows * channels // 2 if pad else 0), 16),
-        headers=("har_dsp.h", "har_winograd.h"),
+        scratch=Scratch("wide", count + (window.scratch.count // 2 if window.scratch else 0), 16),
+        headers=("har_dsp.h", "har_winograd.h", *window.headers),
+        condition="HAR_PAIRS",
         functions=two.function(f"{layer.prefix}_tiles"),
     )
 

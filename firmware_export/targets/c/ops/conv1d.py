@@ -7,7 +7,7 @@ import numpy as np
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.layer import Kernel, Layer, code, folded_bias, rescaling
-from firmware_export.targets.c.ops.padding import padded
+from firmware_export.targets.c.ops.padding import seen
 
 ONE_RUN = """
 for (int i = 0; i < @run@; i++) {
@@ -22,10 +22,11 @@ for (int k = 0; k < @kernel@; k++) {
 }
 """
 BODY = """
-@fill@for (int t = 0; t < @steps@; t++) {
+for (int t = 0; t < @steps@; t++) {
+    const int8_t *window = @rows@;
     const int8_t *w = @p@_weight;
     for (int o = 0; o < @outputs@; o++) {
-        const int8_t *seen = @x@ + @stride@ * t@group@;
+        const int8_t *seen = window@group@;
         int32_t sum = @p@_bias[o];
         @sum@
         *y++ = har_to_int8(har_rescale(sum, @p@_multiplier[o], @p@_shift[o]), @zero@, @low@, @high@);
@@ -43,18 +44,17 @@ def emit_conv1d(layer: Layer) -> Kernel:
     data = layer.constant(1)
     channels = x.shape[2]
     run = kernel * depth if (attrs.dilation == 1 and attrs.groups == 1) else 0
-    name, fill, scratch = padded(x.shape, attrs.padding, x.quantization.zero_point)
+    span = (kernel - 1) * attrs.dilation + 1
+    rows = seen(x.shape, attrs.padding, f"{attrs.stride} * t", span, x.quantization.zero_point)
     low, high = int8_limits(attrs.activation, output)
     per_group = outputs // attrs.groups
     body = code(
         BODY,
         sum=code(ONE_RUN if run else RUN_A_TAP, run=run, kernel=kernel, depth=depth, dilated=attrs.dilation * channels),
-        fill=fill,
-        x=name,
+        rows=rows.rows,
         p=layer.prefix,
         steps=layer.outputs[0].shape[1],
         outputs=outputs,
-        stride=attrs.stride * channels,
         group="" if attrs.groups == 1 else f" + {depth} * (o / {per_group})",
         row=kernel * depth,
         zero=output.zero_point,
@@ -69,5 +69,6 @@ def emit_conv1d(layer: Layer) -> Kernel:
             "bias": folded_bias(layer, layer.constant(2), data.reshape(outputs, -1), x.quantization.zero_point),
             **rescaling(factors),
         },
-        scratch=scratch,
+        scratch=rows.scratch,
+        headers=rows.headers,
     )

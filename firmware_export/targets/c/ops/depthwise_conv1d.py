@@ -7,12 +7,13 @@ import numpy as np
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.layer import Kernel, Layer, code, folded_bias, rescaling
-from firmware_export.targets.c.ops.padding import padded
+from firmware_export.targets.c.ops.padding import seen
 
 BODY = """
-@fill@for (int t = 0; t < @steps@; t++) {
+for (int t = 0; t < @steps@; t++) {
+    const int8_t *window = @rows@;
     for (int o = 0; o < @outputs@; o++) {
-        const int8_t *seen = @x@ + @stride@ * t + @channel@;
+        const int8_t *seen = window + @channel@;
         int32_t sum = @p@_bias[o];
         for (int k = 0; k < @kernel@; k++) {
             sum += seen[@dilated@ * k] * @p@_weight[@outputs@ * k + o];
@@ -29,17 +30,16 @@ def emit_depthwise_conv1d(layer: Layer) -> Kernel:
     output, data = layer.outputs[0].quantization, layer.constant(1)
     kernel, outputs = data.shape
     channels = x.shape[2]
-    name, fill, scratch = padded(x.shape, attrs.padding, x.quantization.zero_point)
+    span = (kernel - 1) * attrs.dilation + 1
+    rows = seen(x.shape, attrs.padding, f"{attrs.stride} * t", span, x.quantization.zero_point)
     low, high = int8_limits(attrs.activation, output)
     body = code(
         BODY,
-        fill=fill,
-        x=name,
+        rows=rows.rows,
         p=layer.prefix,
         steps=layer.outputs[0].shape[1],
         outputs=outputs,
         kernel=kernel,
-        stride=attrs.stride * channels,
         channel="o" if attrs.multiplier == 1 else f"o / {attrs.multiplier}",
         dilated=attrs.dilation * channels,
         zero=output.zero_point,
@@ -54,5 +54,6 @@ def emit_depthwise_conv1d(layer: Layer) -> Kernel:
             "bias": folded_bias(layer, layer.constant(2), data.T, x.quantization.zero_point),
             **rescaling(factors),
         },
-        scratch=scratch,
+        scratch=rows.scratch,
+        headers=rows.headers,
     )

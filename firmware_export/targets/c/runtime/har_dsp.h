@@ -1,5 +1,6 @@
 /* Pairs of int16 at once: what the DSP extension of Cortex-M4, M7 and M33 does in one instruction, with a portable twin
- * of the same results.
+ * of the same results. Kernels in pairs pay there and where there are vectors (HAR_PAIRS); HAR_PORTABLE asks for them, as
+ * their twins, on any core.
  *
  * Sums of products are doubled (the weights are), so that the high half of the product with a multiplier is TFLite's
  * SaturatingRoundingDoublingHighMul; the generator has proved that a doubled sum stays inside of int32.
@@ -23,6 +24,12 @@
 #include <wasm_simd128.h>
 #else
 #define HAR_SIMD128 0
+#endif
+
+#if HAR_DSP || HAR_SIMD128 || defined(HAR_PORTABLE)
+#define HAR_PAIRS 1
+#else
+#define HAR_PAIRS 0
 #endif
 
 #ifdef __GNUC__

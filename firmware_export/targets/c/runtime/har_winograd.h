@@ -78,20 +78,6 @@ HAR_INLINE void har_tiles_of_3(const int8_t *x, int channels, int16_t *v)
     }
 }
 
-/* rows of channels int8 from row first on; rows outside of 0..steps-1 are padding, all zero_point. */
-HAR_INLINE void har_padded_rows(const int8_t *x, int8_t *rows, int first, int count, int steps, int channels,
-                                int zero_point)
-{
-    for (int r = first; r < first + count; r++) {
-        if (r >= 0 && r < steps) {
-            memcpy(rows, x + channels * r, (size_t)channels);
-        } else {
-            memset(rows, zero_point, (size_t)channels);
-        }
-        rows += channels;
-    }
-}
-
 #if !HAR_DSP
 /* Two output channels at six positions, the portable form of the assembly that the generator writes.
  *
