@@ -1,4 +1,4 @@
-"""Kernels for speed: bit for bit the numpy reference, as assembly on an emulated core and as portable C on this one.
+"""Kernels for speed: bit for bit the numpy reference, in assembly and in plain C on emulated cores, as twins here.
 
 Many one-op graphs are one network with an input and an output each, so that they are built once.
 """
@@ -14,6 +14,8 @@ from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph,
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
+from edgehar.bundle import Bundle
+from edgehar.cli.networks import network_of_bundle
 from firmware_export.graph import Graph
 from firmware_export.ops.average_pool1d import AveragePool1d
 from firmware_export.ops.dense import Dense
@@ -118,18 +120,33 @@ def test_every_header_that_is_included_is_there(graphs: list[Graph], optimize: O
         assert included <= set(files), graph.nodes[0]
 
 
-def test_portable_c_is_exact(graphs: list[Graph]) -> None:
-    library = compile_networks(graphs, compilers()["cc"], optimize=Optimize.SPEED)
+@pytest.mark.parametrize("flags", [("-DHAR_PORTABLE",), ()], ids=["twins", "other_cores"])
+def test_portable_c_is_exact(graphs: list[Graph], flags: tuple[str, ...]) -> None:
+    library = compile_networks(graphs, compilers()["cc"], ("-O1", *flags), Optimize.SPEED)
     for index, graph in enumerate(graphs):
         inputs = int8_inputs(graph, index)
         (found,) = run_network(library, index, graph, inputs, Optimize.SPEED)
         assert np.array_equal(found, run_reference(graph, inputs)), graph.nodes[0]
 
 
-def test_the_emulated_core_is_exact(graphs: list[Graph]) -> None:
+@pytest.mark.parametrize("core", ["cortex_m4f", "cortex_m0plus", "rv32imc"])
+def test_the_emulated_core_is_exact(graphs: list[Graph], core: str) -> None:
     network = write_network(side_by_side(graphs), optimize=Optimize.SPEED)
     inputs = [x[:2] for index, graph in enumerate(graphs) for x in int8_inputs(graph, index)]
-    profile = profile_network(network, inputs, CORES["cortex_m4f"], optimise=("-O1", *STRICT))
+    profile = profile_network(network, inputs, CORES[core], optimise=("-O1", *STRICT))
     for index, graph in enumerate(graphs):
         expected = run_reference(graph, [x[:2] for x in int8_inputs(graph, index)])
         assert np.array_equal(profile.outputs[index].ravel(), expected.ravel()), graph.nodes[0]
+
+
+@pytest.mark.parametrize("core", ["cortex_m0plus", "rv32imc"])
+def test_kernels_for_speed_do_not_lose_without_the_dsp_extension(core: str) -> None:
+    bundle = Bundle.open("zoo:ds_cnn_3k")
+    found = []
+    for optimize in (Optimize.SPEED, Optimize.SIZE):
+        network = network_of_bundle(bundle, 1, optimize)
+        found.append(profile_network(network.sources, network.windows, CORES[core]))
+        assert network.is_exact(found[-1].outputs)
+    speed, size = found
+    assert speed.cycles < 1.001 * size.cycles
+    assert speed.flash_bytes < 1.2 * size.flash_bytes

@@ -162,27 +162,25 @@ class TwoChannelsOfTiles:
         if self.inverse != 1:
             yield f"movw r3, #{self.inverse & 0xFFFF}"
             yield f"movt r3, #{self.inverse >> 16}"
-        for channel in range(2):
-            yield "ldmia r12!, {r0-r2}"
-            for tile in range(TILES_TOGETHER):
-                yield from self._positions(SAVED + 4 * (2 * tile + channel))
-                for position, register in enumerate(self._sums[-2:]):
-                    yield f"strb {register}, [lr, #{self.outputs * (2 * tile + position) + channel}]"
-        yield code(EXIT, frame_and_y=frame + 4)
+        yield from (".irp channel,0,1", "ldmia r12!, {r0-r2}", f".irp tile,{','.join(map(str, range(TILES_TOGETHER)))}")
+        yield from self._positions()
+        yield from (".endr", ".endr", code(EXIT, frame_and_y=frame + 4))
 
     @property
     def _sums(self) -> list[str]:
         """Registers of a tile's running sums; the last two become its positions."""
         return [f"r{4 + point}" for point in range(len(self.tile.second))]
 
-    def _positions(self, offset: int) -> Iterator[str]:
+    def _positions(self) -> Iterator[str]:
+        """Of one tile and channel, to which the assembler puts numbers."""
         *before, infinity = self._sums
         for point, register in enumerate(self._sums):
-            yield f"ldr {register}, [sp, #{offset + OF_A_POINT * point}]"
+            yield f"ldr {register}, [sp, #{SAVED + OF_A_POINT * point}+8*\\\\tile+4*\\\\channel]"
         for register, factor in zip(before, self.tile.second, strict=False):
             shift = f", lsl #{abs(factor).bit_length() - 1}" if abs(factor) > 1 else ""
             yield f"{'add' if factor > 0 else 'sub'} {infinity}, {infinity}, {register}{shift}"
-        for register in (before[-1], infinity):
+        for position, register in enumerate((before[-1], infinity)):
             if self.inverse != 1:
                 yield code(DIVIDE, sum=register, halvings=self.halvings)
             yield requantized(register, ("r0", "r1", "r2"), self.low, self.high)
+            yield f"strb {register}, [lr, #{self.outputs}*(2*\\\\tile+{position})+\\\\channel]"

@@ -17,9 +17,10 @@ from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 from firmware_export.targets.c.ops.padding import seen
 
 POSITIONS = 2 * TILES_TOGETHER
-# Cycles of Cortex-M4, measured: of four products at three positions or tiles; of what else two channels at three
-# positions take; of what else they take at three tiles; of transforming four channels of three tiles.
-STEP, DIRECT, TILED, TRANSFORM = 26, 75, 330, 250
+# Cycles of Cortex-M4, measured: of four products of two channels at three positions or tiles; of what else two channels
+# at three positions take; by taps, of what they take at three tiles, and of transforming four channels of three tiles.
+STEP, AT_POSITIONS = 26, 100
+AT_TILES, TRANSFORM = {3: 228, 5: 314}, {3: 126, 5: 267}
 BODY = """
 @rows@for (int s = 0; s < @turns@; s++) {
     const int t = s < @turns@ - 1 ? @positions@ * s : @last@;
@@ -79,9 +80,9 @@ def winograd_conv1d(layer: Layer) -> Kernel | None:
 def _pays(tile: Tile, steps: int, channels: int, outputs: int) -> bool:
     """Whether it takes fewer cycles than the plain sums in pairs, whichever their memory is."""
     fours, turns, pairs = channels // 4, -(-steps // POSITIONS), -(-outputs // 2)
-    tiled = turns * (fours * TRANSFORM + pairs * (len(tile.second) * fours * STEP + TILED))
-    direct = -(-steps // TILES_TOGETHER) * pairs * (tile.taps * fours * STEP + DIRECT)
-    return tiled < direct
+    tiled = pairs * (len(tile.second) * fours * STEP + AT_TILES[tile.taps]) + fours * TRANSFORM[tile.taps]
+    direct = pairs * (tile.taps * fours * STEP + AT_POSITIONS)
+    return turns * tiled < -(-steps // TILES_TOGETHER) * direct
 
 
 def _stream(layer: Layer, tile: Tile) -> NDArray[np.int32] | None:
