@@ -131,6 +131,8 @@ def test_portable_c_is_exact(graphs: list[Graph], flags: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize("core", ["cortex_m4f", "cortex_m0plus", "rv32imc"])
 def test_the_emulated_core_is_exact(graphs: list[Graph], core: str) -> None:
+    if core != "cortex_m4f":  # nothing in assembly there
+        graphs = graphs[:30]
     network = write_network(side_by_side(graphs), optimize=Optimize.SPEED)
     inputs = [x[:2] for index, graph in enumerate(graphs) for x in int8_inputs(graph, index)]
     profile = profile_network(network, inputs, CORES[core], optimise=("-O1", *STRICT))

@@ -167,18 +167,20 @@ def test_it_owns_no_memory_and_needs_nothing_but_moves_of_bytes(bundle):
 
 
 def test_no_function_calls_itself_or_a_later_one(bundle):
-    """Functions stand in the order in which they may be called, so recursion is impossible."""
+    """Functions stand in the order in which they may be called, so recursion is impossible. Some are there for either
+    kind of core.
+    """
     files = firmware_files(bundle)
     order = [*sorted(name for name in files if name.endswith(".h")), "har_model.c", "har.c"]
     text = "\n".join(files[name].decode() for name in order)
     text = re.sub(r"/\*.*?\*/|//[^\n]*|\"[^\"\n]*\"", " ", text, flags=re.S)
     found = [(match[1], match.end()) for match in re.finditer(r"^[\w *]*?\b(\w+)\([^;{}()]*\)\s*\{", text, re.M)]
     names = [name for name, _ in found]
-    assert len(names) == len(set(names)) > 15 and names[-1] == "har_invalid_samples"
+    assert len(set(names)) > 15 and names[-1] == "har_invalid_samples"
     for index, (name, begin) in enumerate(found):
         end = text.index("\n}", begin)
         called = set(re.findall(r"\b(\w+)\(", text[begin:end])) & set(names)
-        assert called <= set(names[:index]), name
+        assert called <= set(names[:index]) - {name}, name
 
 
 def test_the_example_reads_a_csv(bundle, pipeline):

@@ -7,6 +7,8 @@ an undilated kernel sees consecutive numbers, so nothing is gathered; dilated on
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from firmware_export.ops.conv1d import Conv1d
@@ -167,7 +169,7 @@ def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
 def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
     """As of an image one pixel wide."""
     _, rows, channels = layer.inputs[0].shape
-    return image_kernel(
+    kernel = image_kernel(
         layer,
         Window(
             (rows, 1, channels),
@@ -179,6 +181,7 @@ def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
             attrs.activation,
         ),
     )
+    return None if kernel is None else replace(kernel, condition="HAR_PAIRS")
 
 
 def _positions(steps: int, attrs: Conv1d, channels: int, fours: int) -> tuple[int, int]:
