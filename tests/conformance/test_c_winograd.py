@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from test_export_ops import run_reference
 
 from device_sim.emulator import CORES, profile_network
+from device_sim.engines.wasm import WasmNetwork
 from firmware_export.graph import Graph, assemble
 from firmware_export.ops.op import FusedActivation
 from firmware_export.targets.c import Optimize, write_network
@@ -108,6 +109,10 @@ def test_any_shape_padding_and_weights_are_exact(drawn: list[Convolution]) -> No
     profile = profile_network(network, [x for (x,) in inputs], CORES["cortex_m4f"], optimise=("-O1", *STRICT))
     for graph, found, want in zip(graphs, profile.outputs, expected, strict=True):
         assert np.array_equal(found.ravel(), want.ravel()), graph.nodes[0]
+    module = WasmNetwork(network)
+    for row in range(len(inputs[0][0])):
+        for graph, found, want in zip(graphs, module.infer(*(x[row] for (x,) in inputs)), expected, strict=True):
+            assert np.array_equal(found, want[row].ravel()), graph.nodes[0]
 
 
 @pytest.mark.parametrize(("taps", "limit"), [(5, 2**31 // 24), (3, 2**30)])

@@ -91,27 +91,52 @@ HAR_INLINE void har_two_channels_of_tiles(const int32_t *stream, const int16_t *
                                           int32_t low, int32_t high)
 {
     const int32_t *last = stream + 2 + 4 * points * fours;
-    for (int place = 0; place < 2 * HAR_TILES; place++) {
-        const int channel = place % 2, tile = place / 2;
-        const int32_t *w = stream + 2 + 2 * channel, *factors = last + 3 * channel;
+    for (int tile = 0; tile < HAR_TILES; tile++) {
+        const int32_t *w = stream + 2;
         const int16_t *seen = v + 4 * tile;
-        int32_t sum = stream[channel];
-        uint32_t results[2] = {0, 0};
+        uint32_t results[2][2]; /* of both channels at the first position, then at the second */
+#if HAR_SIMD128
+        v128_t sum = wasm_i32x4_make(stream[0], 0, stream[1], 0), first = sum, other = wasm_i32x4_splat(0);
         for (int point = 0; point < points; point++) {
             for (int i = 0; i < fours; i++) {
-                sum = har_smlad((uint32_t)w[1], har_word(seen + 2), har_smlad((uint32_t)w[0], har_word(seen), sum));
+                const v128_t four = wasm_v128_load64_splat(seen);
+                sum = wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load(w), four));
+                w += 4;
+                seen += 4 * HAR_TILES;
+            }
+            first = point == points - 2 ? sum : first;
+            other = wasm_i32x4_add(other, wasm_i32x4_mul(sum, wasm_i32x4_splat(second[point])));
+        }
+        results[0][0] = wasm_u32x4_extract_lane(first, 0) + wasm_u32x4_extract_lane(first, 1);
+        results[0][1] = wasm_u32x4_extract_lane(first, 2) + wasm_u32x4_extract_lane(first, 3);
+        results[1][0] = wasm_u32x4_extract_lane(other, 0) + wasm_u32x4_extract_lane(other, 1);
+        results[1][1] = wasm_u32x4_extract_lane(other, 2) + wasm_u32x4_extract_lane(other, 3);
+#else
+        int32_t a = stream[0], b = stream[1];
+        results[0][0] = results[0][1] = results[1][0] = results[1][1] = 0;
+        for (int point = 0; point < points; point++) {
+            for (int i = 0; i < fours; i++) {
+                const uint32_t even = har_word(seen), odd = har_word(seen + 2);
+                a = har_smlad((uint32_t)w[1], odd, har_smlad((uint32_t)w[0], even, a));
+                b = har_smlad((uint32_t)w[3], odd, har_smlad((uint32_t)w[2], even, b));
                 w += 4;
                 seen += 4 * HAR_TILES;
             }
             if (point == points - 2) {
-                results[0] = (uint32_t)sum;
+                results[0][0] = (uint32_t)a;
+                results[0][1] = (uint32_t)b;
             }
-            results[1] += (uint32_t)sum * (uint32_t)second[point];
+            results[1][0] += (uint32_t)a * (uint32_t)second[point];
+            results[1][1] += (uint32_t)b * (uint32_t)second[point];
         }
-        for (int i = 0; i < 2; i++) {
-            const int32_t doubled = (int32_t)(results[i] * inverse) >> halvings;
-            y[outputs * (2 * tile + i) + channel] =
-                har_requantize(doubled, factors[0], factors[1], factors[2], low, high);
+#endif
+        for (int position = 0; position < 2; position++) {
+            for (int channel = 0; channel < 2; channel++) {
+                const int32_t *factors = last + 3 * channel;
+                const int32_t doubled = (int32_t)(results[position][channel] * inverse) >> halvings;
+                y[outputs * (2 * tile + position) + channel] =
+                    har_requantize(doubled, factors[0], factors[1], factors[2], low, high);
+            }
         }
     }
 }
