@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: aa005ba53752b4e9e568c93b0076d7dc2949898bd9a6083d38db3ba2c4cce8de */
+ * RUN; SHA-256 of the bundle before: ffd91ca95d6ae1c15ca6cbc5e261fdf34084b2e04fd91c1156cdb16cc6d5f0fc */
 #include "har_model.h"
 
 #include <string.h>
@@ -614,6 +614,7 @@ HAR_LAYER static void layer_4_concat(const int8_t *x0, const int8_t *x1, int8_t 
     }
 }
 
+#if HAR_PAIRS
 
 
 /* mean/pooled: average_pool1d, [128, 48] to [1, 48] */
@@ -634,6 +635,28 @@ HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
     }
 }
 
+#else
+
+
+/* mean/pooled: average_pool1d, [128, 48] to [1, 48] */
+HAR_LAYER static void layer_5_average_pool1d(const int8_t *x, int8_t *y)
+{
+    for (int t = 0; t < 1; t++) {
+        const int8_t *window = x + 6144 * t;
+        for (int c = 0; c < 48; c++) {
+            const int8_t *seen = window + c;
+            int32_t sum = 0;
+            for (int k = 0; k < 128; k++) {
+                sum += seen[48 * k];
+            }
+            *y++ = (int8_t)((sum < 0 ? sum - 64 : sum + 64) / 128);
+        }
+    }
+}
+
+#endif
+
+#if HAR_PAIRS
 static const int32_t layer_7_dense_stream[168] = {
     -4728, -3608, -3997884, 8454142, 655592, 13959160, -11009820, -8650550, -6029288, 10551272, 5505134, 2686906,
     -2031842, 4325482, -11140918, 14024752, 16711458, -10682506, 8126470, -9961322, 9306238, 8191804, 16449440,
@@ -654,8 +677,9 @@ static const int32_t layer_7_dense_stream[168] = {
 
 
 /* logits/inner: dense, [48] to [6] */
-HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
+HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, void *scratch)
 {
+    int16_t *wide = scratch;
     const int32_t *w = layer_7_dense_stream;
     har_widen(x, wide, 48);
     for (int o = 0; o < 3; o++) {
@@ -676,6 +700,52 @@ HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, int16_t *wide)
     }
 }
 
+#else
+static const int8_t layer_7_dense_weight[288] = {
+    -94, -31, -1, 64, 114, -84, 101, -66, 55, 42, -35, 20, 101, -85, 24, 107, 3, 62, 75, -76, -48, 125, -73, 21, 24,
+    40, 40, 4, 16, 73, -6, -113, 43, 2, 66, -32, 79, -127, -13, 39, 90, 99, 122, 54, -53, 2, 7, 86, 116, 5, -4, 106,
+    12, -46, -12, 80, -113, -16, 53, 33, -111, 127, -69, -82, 63, 71, -98, 62, 1, 34, -10, 105, -37, 68, 82, -58,
+    -67, 62, 15, -79, 113, 71, 65, 92, -5, 59, 44, 55, 36, -24, -13, 64, 37, -72, -49, 71, -74, -45, -78, 48, -58,
+    -18, -17, -48, -89, 26, 107, 5, 40, -53, 50, -83, -26, 29, 38, 83, -60, 53, 127, 78, -32, -63, -34, -50, -87,
+    -102, -51, 9, -39, 63, -54, -56, -62, -63, -50, -86, 86, 4, -45, 24, 38, 43, -78, 53, 44, -47, 101, -31, -80,
+    58, 24, -110, 54, -2, 88, -38, 27, 68, -127, 2, -73, -64, 9, -47, 67, -19, 113, -38, 106, -90, -79, -30, 57,
+    -68, 77, 17, -16, -52, 24, 51, 28, 32, 53, 2, -5, -57, -11, 22, -29, -4, 57, -23, -17, 36, -79, -64, -31, 64,
+    -15, 107, 75, -35, -77, 75, -81, -3, 59, -55, 127, -65, -83, 10, 66, -39, -75, -72, 10, 22, -86, 2, -47, 14,
+    -50, 12, -53, 14, -15, -62, 64, -36, -54, 33, -92, 84, 54, -81, -76, 92, 19, -89, -3, 105, 57, -57, 108, -64,
+    -69, 57, -72, 127, -4, -82, 73, -65, -9, 88, 19, 29, -1, 18, -90, 29, -71, 18, -50, -22, 108, 86, 60, 16, 40,
+    70, -30, -49, -73, 48, -85, 80, 58, 71, -118, -53, -97, -92, 109, -88, 49, -44,
+};
+
+static const int32_t layer_7_dense_bias[6] = {
+    -2364, -1804, 738, 5906, 2720, -4868,
+};
+
+static const int32_t layer_7_dense_multiplier[6] = {
+    1360568170, 1642582540, 1612446028, 1553187153, 1538571436, 1162907652,
+};
+
+static const int8_t layer_7_dense_shift[6] = {
+    -9, -9, -9, -9, -9, -9,
+};
+
+
+/* logits/inner: dense, [48] to [6] */
+HAR_LAYER static void layer_7_dense(const int8_t *x, int8_t *y, void *scratch)
+{
+    (void)scratch;
+    const int8_t *w = layer_7_dense_weight;
+    for (int o = 0; o < 6; o++) {
+        int32_t sum = layer_7_dense_bias[o];
+        for (int i = 0; i < 48; i++) {
+            sum += x[i] * w[i];
+        }
+        y[o] = har_to_int8(har_rescale(sum, layer_7_dense_multiplier[o], layer_7_dense_shift[o]), -46, -128, 127);
+        w += 48;
+    }
+}
+
+#endif
+
 void har_model_run(har_model_arena *arena, const int8_t in0_features[1152], int8_t out0_logits[6])
 {
     layer_0_lstm(in0_features, arena->s8 + 6144, arena->s16 + 0);
@@ -684,5 +754,5 @@ void har_model_run(har_model_arena *arena, const int8_t in0_features[1152], int8
     layer_3_reverse(arena->s8, arena->s8 + 9216);
     layer_4_concat(arena->s8 + 6144, arena->s8 + 9216, arena->s8);
     layer_5_average_pool1d(arena->s8, arena->s8 + 6144);
-    layer_7_dense(arena->s8 + 6144, out0_logits, arena->s16 + 0);
+    layer_7_dense(arena->s8 + 6144, out0_logits, arena->s8 + 0);
 }

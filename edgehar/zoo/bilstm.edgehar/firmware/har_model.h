@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: aa005ba53752b4e9e568c93b0076d7dc2949898bd9a6083d38db3ba2c4cce8de
+ * RUN; SHA-256 of the bundle before: ffd91ca95d6ae1c15ca6cbc5e261fdf34084b2e04fd91c1156cdb16cc6d5f0fc
  *
  * 8 layers, 811296 multiply-accumulates a window. No allocation, no globals that change, no float.
  */

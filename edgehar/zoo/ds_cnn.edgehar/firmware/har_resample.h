@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * bff4fe85cf57f24c163dd38083274cb3494edcc6d91a00c44c32ae140f6e5b1f
+ * 8cb1154086aa43bf6ed2c27de348c8067a30c159357e6a8095e18480b588e018
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 1f0c2c77ea629c9d0bf3d655f09584e8a3074d797e1dc729ccd29a03791421da
+ * 663d82c8d53edfc956fafb54d92641edec9d961f4b8f1c9bfbbbc3a45373b30b
  *
  * 8 layers, 46296 multiply-accumulates a window. No allocation, no globals that change, no float.
  */

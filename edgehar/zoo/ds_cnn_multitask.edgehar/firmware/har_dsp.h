@@ -1,5 +1,6 @@
 /* Pairs of int16 at once: what the DSP extension of Cortex-M4, M7 and M33 does in one instruction, with a portable twin
- * of the same results.
+ * of the same results. Kernels in pairs pay there and where there are vectors (HAR_PAIRS); HAR_PORTABLE asks for them, as
+ * their twins, on any core.
  *
  * Sums of products are doubled (the weights are), so that the high half of the product with a multiplier is TFLite's
  * SaturatingRoundingDoublingHighMul; the generator has proved that a doubled sum stays inside of int32.
@@ -23,6 +24,12 @@
 #include <wasm_simd128.h>
 #else
 #define HAR_SIMD128 0
+#endif
+
+#if HAR_DSP || HAR_SIMD128 || defined(HAR_PORTABLE)
+#define HAR_PAIRS 1
+#else
+#define HAR_PAIRS 0
 #endif
 
 #ifdef __GNUC__
@@ -60,8 +67,39 @@ HAR_INLINE int32_t har_smlad(uint32_t a, uint32_t b, int32_t sum)
     __asm__("smlad %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
     return sum;
 #else
-    return sum + (int16_t)a * (int16_t)b + (int16_t)(a >> 16) * (int16_t)(b >> 16);
+    const uint32_t low = (uint32_t)((int16_t)a * (int16_t)b), high = (uint32_t)((int16_t)(a >> 16) * (int16_t)(b >> 16));
+    return (int32_t)((uint32_t)sum + low + high); /* wraps around, as the instruction does */
 #endif
+}
+
+/* The sums of two pairs of int16. */
+HAR_INLINE uint32_t har_add_pairs(uint32_t a, uint32_t b)
+{
+#if HAR_DSP
+    uint32_t sums;
+    __asm__("sadd16 %0, %1, %2" : "=r"(sums) : "r"(a), "r"(b));
+    return sums;
+#else
+    return har_pair((int16_t)a + (int16_t)b, (int16_t)(a >> 16) + (int16_t)(b >> 16));
+#endif
+}
+
+/* The differences of two pairs of int16. */
+HAR_INLINE uint32_t har_subtract_pairs(uint32_t a, uint32_t b)
+{
+#if HAR_DSP
+    uint32_t differences;
+    __asm__("ssub16 %0, %1, %2" : "=r"(differences) : "r"(a), "r"(b));
+    return differences;
+#else
+    return har_pair((int16_t)a - (int16_t)b, (int16_t)(a >> 16) - (int16_t)(b >> 16));
+#endif
+}
+
+HAR_INLINE uint32_t har_times_4(uint32_t pair)
+{
+    const uint32_t twice = har_add_pairs(pair, pair);
+    return har_add_pairs(twice, twice);
 }
 
 /* Bytes 0 and 2 of a word as two int16. */
