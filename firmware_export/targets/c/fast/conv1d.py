@@ -162,6 +162,7 @@ def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
         constants={"stream": stream},
         scratch=Scratch("wide", steps * stride + SLACK, 16),
         headers=two.headers,
+        condition="HAR_PAIRS",
         functions=two.function(f"{layer.prefix}_two"),
     )
 
