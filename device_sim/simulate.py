@@ -35,6 +35,7 @@ from edgehar.bundle import Bundle, Manifest
 from edgehar.errors import DataError
 from edgehar.files import write_json
 from edgehar.heads import UNKNOWN, Task, agreed_truth, sample_truth, score_head, share_alike
+from edgehar.host import cpu_name
 from edgehar.recording import Recording
 
 Progress = Callable[[str, float], None]  # (recording name, share of all samples done, 0..1)
@@ -325,6 +326,7 @@ def _summary(run: _Run) -> dict[str, Any]:
         "host": {
             "machine": platform.machine(),
             "system": platform.system(),
+            "cpu": cpu_name(),
             "processors": os.cpu_count() or 1,
             "python": platform.python_version(),
             "numpy": np.__version__,

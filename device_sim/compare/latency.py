@@ -24,7 +24,7 @@ Summary = Mapping[str, Any]
 STAGES = {"total": "Decision", "engine": "Engine"}
 QUANTILES = {"p50": 0.5, "p99": 0.99}
 NORMAL_95 = 1.959964
-HOST = ("machine", "system", "processors")
+HOST = ("machine", "system", "cpu", "processors")
 
 
 def latency_rows(a: Summary, b: Summary) -> list[Row]:

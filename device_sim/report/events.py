@@ -109,15 +109,14 @@ def _undetected(events: Mapping[str, Any]) -> str:
     return f"; {plural(missed, 'event')} ended first" if missed else ""
 
 
-def _block(caption: str, names: Mapping[str, str], rows: Sequence[Sequence[Cell]], more: Sequence[str]) -> str:
+def _block(title: str, names: Mapping[str, str], rows: Sequence[Sequence[Cell]], more: Sequence[str]) -> str:
     legend = "".join(
         f'<li><i class="e{i}"></i><b>{text(word)}</b> {text(MEANINGS[key])}</li>'
         for i, (key, word) in enumerate(names.items())
     )
     columns = ["Activity", "Share of each", "#Events", *(f"#{word}" for word in names.values()), *more]
-    title, _, what = caption.partition(": ")
-    box = table(f"{title}, each in one category", columns, rows, "events")
-    return f'<h3>{text(title)}: {text(what)}</h3><ul class="legend kinds">{legend}</ul>{box}'
+    box = table(f"{title.partition(':')[0]}, each in one category", columns, rows, "events")
+    return f'<h3>{text(title)}</h3><ul class="legend kinds">{legend}</ul>{box}'
 
 
 def _delay(row: Mapping[str, Any]) -> list[Cell]:

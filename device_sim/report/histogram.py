@@ -59,9 +59,10 @@ def section_html(summary: Mapping[str, Any], period_us: float | None) -> str:
         return section("latency", title, "", empty("No latency was recorded in this run."))
     histograms = mapping(summary.get("latency_histogram_us"))
     bars = {name: _bars(mapping(histograms.get(name))) for name in known}
+    lines = {"deadline": period_us, "noise": longest_gap_us(summary)}
     axis = _axis(known, bars, period_us)
-    rows = "\n".join(_stage(name, known[name], bars[name], axis, period_us) for name in known)
-    charts = f'{_key(period_us)}\n<div class="latency">{rows}\n{_ticks(axis)}</div>'
+    rows = "\n".join(_stage(name, known[name], bars[name], axis, lines) for name in known)
+    charts = f'{_key(lines)}\n<div class="latency">{rows}\n{_ticks(axis)}</div>'
     tables = [
         _table("Latency percentiles of each stage", known, period_us),
         _apart(summary, period_us),
@@ -69,6 +70,13 @@ def section_html(summary: Mapping[str, Any], period_us: float | None) -> str:
     ]
     body = "\n".join(part for part in tables if part)
     return section("latency", title, _lead(summary), f'{charts}\n<div class="stack">{body}</div>')
+
+
+def longest_gap_us(summary: Mapping[str, Any]) -> float | None:
+    """Return the longest gap of an idle loop on the host, before or after the run; None where it was not measured."""
+    noise = mapping(summary.get("host_noise_us"))
+    gaps = [number(mapping(noise.get(when)).get("max")) for when in ("before", "after")]
+    return max((gap for gap in gaps if gap is not None and gap > 0), default=None)
 
 
 def _apart(summary: Mapping[str, Any], period_us: float | None) -> str:
@@ -138,7 +146,7 @@ def _stage(
     stage: Mapping[str, Any],
     bars: Sequence[tuple[float, float, float]],
     axis: Axis,
-    period_us: float | None,
+    lines: Mapping[str, float | None],
 ) -> str:
     label = STAGES.get(name, name)
     tallest = math.log1p(max((n for _, _, n in bars), default=0.0))
@@ -156,10 +164,11 @@ def _stage(
         for mark in MARKS
         if (value := number(stage.get(mark))) is not None and value > 0
     )
-    deadline = ""
-    if period_us:
-        x = axis.percent(period_us)
-        deadline = f'<line class="deadline" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{HEIGHT}"/>'
+    across = "".join(
+        f'<line class="{name}" x1="{axis.percent(at):.2f}%" x2="{axis.percent(at):.2f}%" y1="0" y2="{HEIGHT}"/>'
+        for name, at in lines.items()
+        if at
+    )
     grid = "".join(
         f'<line class="grid" x1="{axis.percent(t):.2f}%" x2="{axis.percent(t):.2f}%" y1="0" y2="{BASE}"/>'
         for t in axis.decades
@@ -172,7 +181,7 @@ def _stage(
         f'<svg width="100%" height="{HEIGHT}" role="img" aria-label="{text(label)}: {figures}">'
         f"<title>{text(label)} latency</title><desc>{text(label)}: {figures}</desc>"
         f'{grid}<line class="base" x1="0" x2="100%" y1="{BASE}" y2="{BASE}"/>'
-        f'<g class="bars">{"".join(shapes)}</g>{marks}{deadline}</svg></div>'
+        f'<g class="bars">{"".join(shapes)}</g>{marks}{across}</svg></div>'
     )
 
 
@@ -193,10 +202,10 @@ def _decade(microseconds: float) -> str:
     return f"{microseconds:g} µs"
 
 
-def _key(period_us: float | None) -> str:
+def _key(across: Mapping[str, float | None]) -> str:
     items = [("p50", "p50, the median"), ("p99", "p99"), ("max", "slowest")]
-    if period_us:
-        items.append(("deadline", f"deadline: {duration(period_us)}, the next sample"))
+    meanings = {"deadline": "deadline: {}, the next sample", "noise": "longest gap of an idle loop here: {}"}
+    items += [(name, meanings[name].format(duration(at))) for name, at in across.items() if at]
     lines = "".join(
         f'<li><svg width="18" height="12" aria-hidden="true"><line class="{kind}" x1="9" x2="9" y1="0" y2="12"/></svg>'
         f"{text(words)}</li>"

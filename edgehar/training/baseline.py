@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import nn
 from edgehar.bundle import dump_npz
 from edgehar.files import write_atomic
 from edgehar.heads import UNKNOWN, HeadScores, Task, decide, score_head
+from edgehar.host import cpu_name
 from edgehar.models.heads import outputs_of
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, NetworkInput, input_tensors, sliding_windows
@@ -62,17 +62,7 @@ def device_name(device: torch.device) -> str:
     """Return the name people know the device by."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return _cpu_name()
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return cpu_name()
 
 
 @torch.inference_mode()

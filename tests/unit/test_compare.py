@@ -237,7 +237,7 @@ def test_latencies_differ_when_their_intervals_do_not_meet(pair):
     ("path", "value", "words"),
     [
         (("latency_kind",), "modelled", "measured and modelled"),
-        (("host", "machine"), "armv7l", "other hosts"),
+        (("host", "cpu"), "another", "other hosts"),
         (("clock",), "realtime", "other clocks"),
         (("latency_steady_ns",), {}, "no steady"),
     ],

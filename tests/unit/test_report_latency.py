@@ -23,6 +23,9 @@ def test_warm_up_and_noise_have_tables_of_their_own(run):
     page = Page(report.render(replace(run, summary={**run.summary, **APART})))
     for words in ("The first 8 decisions alone", "All but the first 8", "Noise of this host", "12.0 ms", "One thread"):
         assert words in page.text.replace("\u00a0", " "), words
+    assert "longest gap of an idle loop here: 12.0 ms" in page.text.replace("\u00a0", " ")
+    stages = len(run.summary["latency_us"])
+    assert sum(a.get("class") == "noise" for a in page.all("line")) == stages + 1  # and the key's
     table = latency_table({**run.summary, **APART})
     assert [str(cell) for cell in table.columns[0].cells][-2:] == ["host, before", "host, after"]
 
