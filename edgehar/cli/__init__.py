@@ -18,8 +18,8 @@ from edgehar.errors import EdgeharError
 # In the order of the work. Each module has add_parser(subparsers) and run(args) -> exit code, and imports what is
 # heavy (torch, rich, an interpreter) only when it runs.
 COMMANDS = (
-    "run", "data", "train", "crossval", "export", "sensitivity", "decide", "simulate", "stress", "fleet", "enroll",
-    "live", "profile", "report", "compare", "check", "keygen", "pack", "verify", "update", "zoo", "doctor",
+    "run", "data", "init", "train", "crossval", "export", "sensitivity", "decide", "simulate", "stress", "fleet",
+    "enroll", "live", "profile", "report", "compare", "check", "keygen", "pack", "verify", "update", "zoo", "doctor",
 )  # fmt: skip
 
 

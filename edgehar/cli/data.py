@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgehar.cli import data_import
 from edgehar.datasets import DATASETS, Dataset, find_dataset
 from edgehar.datasets.splits import sort_subjects
+from edgehar.datasets.tabular import store
 from edgehar.errors import DataError, EdgeharError, MissingExtraError, UsageError
 from edgehar.files import write_atomic
 from edgehar.recording import UNLABELLED, Recording
@@ -24,9 +26,11 @@ ROW_LIMIT = 100  # recordings; a data set of more is shown a row a person (its J
 
 
 def add_parser(subparsers: Any) -> None:
-    """Register ``data`` with ``list``, ``fetch NAME`` and ``inspect NAME``."""
+    """Register ``data`` with ``list``, ``fetch NAME``, ``inspect NAME`` and ``import FILES``."""
     parser = subparsers.add_parser("data", help="list, fetch and inspect data sets", description=__doc__)
-    actions = parser.add_subparsers(dest="data_action", required=True, metavar="list | fetch NAME | inspect NAME")
+    actions = parser.add_subparsers(
+        dest="data_action", required=True, metavar="list | fetch NAME | inspect NAME | import FILES"
+    )
 
     listing = actions.add_parser("list", help="the data sets edgehar knows")
     _add_json(listing)
@@ -44,6 +48,8 @@ def add_parser(subparsers: Any) -> None:
     inspect.add_argument("--out", type=Path, metavar="PLOT", help="draw a recording with its labels: .png, .svg, .pdf")
     _add_json(inspect)
 
+    data_import.add_parser(actions)
+
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")
@@ -51,6 +57,8 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what ``edgehar data ...`` asks; return the exit code."""
+    if args.data_action == "import":
+        return data_import.run(args, _console())
     actions = {"list": _list, "fetch": _fetch, "inspect": _inspect}
     actions[args.data_action](args)
     return 0
@@ -83,7 +91,7 @@ def _list(args: argparse.Namespace) -> None:
     for heading in ("name", "data set", "rate", "activities", "licence", "state"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("name", "rate", "activities"))
     rows = []
-    for dataset in DATASETS.values():
+    for dataset in (*DATASETS.values(), *map(find_dataset, store.names())):
         ready = dataset.ready()
         state = "[green]ready[/]" if ready else f"edgehar data fetch {dataset.name}"
         sensors = ", ".join(dict.fromkeys(channel.sensor for channel in dataset.channels))

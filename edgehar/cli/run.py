@@ -12,6 +12,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register the command."""
     parser = subparsers.add_parser("run", help="the whole loop with good defaults", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="folder for everything (demo)")
+    parser.add_argument("--dataset", help="data set (default: hapt)")
+    parser.add_argument("--model", help="architecture (default: ds_cnn)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the training")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one key; repeatable")
     parser.add_argument("--engines", default=",".join(ENGINES), metavar="E[,E...]", help="the first is the main one")
@@ -28,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     where = ["--resume", str(trained)] if (trained / "checkpoints" / "last.ckpt").is_file() else ["--out", str(trained)]
     if where[0] == "--out":
         where += [f"--set={item}" for item in args.set] + (["--config", str(args.config)] if args.config else [])
+        where += [f"--{key}={getattr(args, key)}" for key in ("dataset", "model") if getattr(args, key)]
     summary = ["--json", str(args.out / "summary.json")]
     steps = [
         ("train", ["train", *where, "--json", str(args.out / "run.json")], (trained / "run.json").is_file()),

@@ -12,6 +12,7 @@ from edgehar.datasets.examples import Examples, ExampleSet
 from edgehar.datasets.extrasensory import EXTRASENSORY
 from edgehar.datasets.hapt import HAPT
 from edgehar.datasets.sp_sw_har import SP_SW_HAR, SP_SW_HAR_PHONE, SP_SW_HAR_WATCH
+from edgehar.datasets.tabular import store
 from edgehar.datasets.uci_har import UCI_HAR
 from edgehar.datasets.uci_har_examples import UCI_HAR_FEATURES, UCI_HAR_WINDOWS
 from edgehar.errors import UsageError
@@ -44,16 +45,20 @@ EXAMPLE_SETS: dict[str, ExampleSet] = {
 
 
 def find_dataset(name: str) -> Dataset:
-    """Return what is known about the data set ``name``.
+    """Return what is known about the data set ``name``: one of the table, or one that was imported.
 
     Raises:
         UsageError: there is none of this name; lists the known ones and the nearest.
+        DataError: what was imported is damaged.
     """
     if name in DATASETS:
         return DATASETS[name]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), DATASETS, n=1)
+    if (imported := store.find(name)) is not None:
+        return imported
+    known = (*DATASETS, *store.names())
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"there is no data set {name!r}; known ones: {', '.join(DATASETS)}{hint}")
+    raise UsageError(f"there is no data set {name!r}; known ones: {', '.join(known)}{hint}")
 
 
 def load_dataset(name: str) -> tuple[Recording, ...]:

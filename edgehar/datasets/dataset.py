@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgehar.recording import Channel, Recording
 
@@ -29,6 +30,7 @@ class Dataset:
         ready: whether ``load`` would find its data on this machine; cheap.
         url: official download; empty where the data come as a Python package.
         download_name: file name of that download in the cache folder.
+        training: keys of a training config that follow from the data, unless told otherwise.
     """
 
     name: str
@@ -46,3 +48,4 @@ class Dataset:
     ready: Callable[[], bool]
     url: str = ""
     download_name: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)

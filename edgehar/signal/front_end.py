@@ -186,28 +186,29 @@ GYRO_SLOG_RAD_S = 0.01
 
 
 def default_front_end(channels: tuple[Channel, ...]) -> FrontEnd:
-    """Return the default features of an accelerometer (+ gyroscope): acc, slog(first difference of acc), slog(gyro).
+    """Return the default features: acc, slog(first difference of acc), slog(gyro), others as they are.
 
     Args:
-        channels: raw channels; those of ``acc`` are needed, ``gyro`` is used where present, on every device.
+        channels: raw channels, of any number of devices; none has to be there.
 
     Raises:
-        ValueError: there is no ``acc`` channel.
+        ValueError: there is no channel at all.
     """
+    if not channels:
+        raise ValueError("the default front end needs channels, found none")
     acc = [i for i, c in enumerate(channels) if c.quantity == "acc"]
     gyro = [i for i, c in enumerate(channels) if c.quantity == "gyro"]
-    if not acc:
-        raise ValueError(f"the default front end needs acc channels, found {', '.join(c.name for c in channels)}")
+    others = [i for i in range(len(channels)) if i not in (*acc, *gyro)]
     a, g = len(acc), len(gyro)
     names = [channels[i].name for i in acc] + [f"slog_diff_{channels[i].name}" for i in acc]
-    names += [f"slog_{channels[i].name}" for i in gyro]
+    names += [f"slog_{channels[i].name}" for i in gyro] + [channels[i].name for i in others]
+    scale = (ACC_SLOG_G,) * a + (GYRO_SLOG_RAD_S,) * g
+    steps: list[Step] = [Difference(columns=tuple(range(a, 2 * a)))] if a else []
+    steps += [SignedLog(columns=tuple(range(a, 2 * a + g)), scale=scale)] if a + g else []
     return FrontEnd(
         channels=tuple(c.name for c in channels),
-        select=(*acc, *acc, *gyro),
-        gain=(1.0,) * (2 * a + g),
-        steps=(
-            Difference(columns=tuple(range(a, 2 * a))),
-            SignedLog(columns=tuple(range(a, 2 * a + g)), scale=(ACC_SLOG_G,) * a + (GYRO_SLOG_RAD_S,) * g),
-        ),
+        select=(*acc, *acc, *gyro, *others),
+        gain=(1.0,) * (2 * a + g + len(others)),
+        steps=tuple(steps),
         names=tuple(names),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from edgehar.datasets import find_dataset
+from edgehar.datasets import EXAMPLE_SETS, find_dataset
 from edgehar.errors import ConfigError
 from edgehar.heads import Task
 from edgehar.plain_data import from_mapping
@@ -240,8 +240,11 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given
     data |= {k: v for k, v in given.items() if v is not None}
     for item in overrides:
         _override(data, item)
+    name = str(data.get("dataset", TrainConfig.dataset))
     if not {"labels", "heads"} & set(data):
-        data["labels"] = find_dataset(str(data.get("dataset", TrainConfig.dataset))).task_labels
+        data["labels"] = find_dataset(name).task_labels
+    if name not in EXAMPLE_SETS:
+        data = {**find_dataset(name).training, **data}
     config: TrainConfig = from_mapping(TrainConfig, data, str(path) if path else "config")
     return config
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgehar.datasets import DATASETS, load_dataset
+from edgehar.datasets import find_dataset, load_dataset
 from edgehar.datasets.splits import Split, k_fold_by_subject, sort_subjects, with_validation
 from edgehar.errors import ConfigError, UsageError
 from edgehar.heads import UNKNOWN
@@ -66,7 +66,7 @@ def plan_folds(
         raise ConfigError("test_subjects is given, but with folds everybody is held out once; drop one of the two")
     people = {r.subject for r in recordings}
     if not with_test_people:
-        people -= set(DATASETS[config.dataset].test_subjects)
+        people -= set(find_dataset(config.dataset).test_subjects)
     return tuple(
         PlannedRun(
             f"seed{seed}-fold{i}",

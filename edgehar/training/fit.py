@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from edgehar.datasets import DATASETS, load_dataset
+from edgehar.datasets import find_dataset, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
 from edgehar.errors import ConfigError, DataError, UsageError
 from edgehar.files import write_json
@@ -132,7 +132,7 @@ class _ProgressBar(TQDMProgressBar):
 
 def make_split(config: TrainConfig, recordings: Sequence[Recording]) -> Split:
     """Return who trains, validates and is held out: by subject, test people official unless the config names them."""
-    test = config.test_subjects or DATASETS[config.dataset].test_subjects
+    test = config.test_subjects or find_dataset(config.dataset).test_subjects
     if not test:
         raise ConfigError(f"data set {config.dataset!r} has no official test people; name them in test_subjects")
     return official_split(recordings, test, config.validation_subjects, config.seed)

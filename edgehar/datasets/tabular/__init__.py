@@ -1,0 +1,5 @@
+"""Tables that people have, to recordings: ``edgehar data import``.
+
+One file's way: ``readers`` (columns) → ``columns`` (what each of them is) → ``streams`` (who, when, what, in base
+units) → ``grid`` (steady recordings) → ``problems`` (what the user should know) → ``store`` (a data set by name).
+"""
