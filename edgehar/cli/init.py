@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgehar.datasets import Dataset
 
+HEAD = """
+# {title}
+[[heads]]
+name = {name}
+kind = "multiclass"
+labels = [
+{labels}]
+purity = {purity:g}  # share of a window's samples that must carry its label: activities here are short
+"""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -37,10 +47,15 @@ def run(args: argparse.Namespace) -> int:
 
 def config_text(dataset: Dataset) -> str:
     """Return the TOML: what is usual, with what it does beside it, and what is rarely changed commented out."""
-    from edgehar.training.config import TrainConfig
+    from edgehar.training.config import load_config
 
-    config = TrainConfig(labels=dataset.task_labels, **dataset.training)
+    config = load_config(dataset=dataset.name)
     labels = "".join(f"  {_quoted(label)},\n" for label in dataset.task_labels)
+    title = "The classes, in the order of the logits. What is left out is streamed, but neither trained nor scored."
+    head, table = f"\n# {title}\nlabels = [\n{labels}]\n", ""
+    if config.heads:
+        first = config.heads[0]
+        head, table = "", HEAD.format(title=title, name=_quoted(first.name), labels=labels, purity=first.purity)
     test = ", ".join(map(_quoted, dataset.test_subjects))
     return f"""# {dataset.title}: {dataset.rate_hz:g} Hz, {", ".join(c.name for c in dataset.channels)}
 #
@@ -49,11 +64,7 @@ def config_text(dataset: Dataset) -> str:
 # An unknown key is an error that names the nearest one.
 
 dataset = {_quoted(dataset.name)}
-
-# The classes, in the order of the logits. What is left out is streamed, but neither trained nor scored.
-labels = [
-{labels}]
-
+{head}
 test_subjects = [{test}]  # held out from everything: whole people, never windows
 validation_subjects = {config.validation_subjects}  # people taken out of the others, for curves and choices
 
@@ -75,7 +86,7 @@ sensor_dropout = 0.0  # chance that a window loses its gyroscope
 # [model_options]  # fields of the model's Config, for example of ds_cnn:
 # stem_channels = 24
 # blocks = [[48, 15, 2], [96, 9, 1]]  # out_channels, kernel, stride
-"""
+{table}"""
 
 
 def _quoted(text: str) -> str:

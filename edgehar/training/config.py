@@ -241,10 +241,11 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), **given
     for item in overrides:
         _override(data, item)
     name = str(data.get("dataset", TrainConfig.dataset))
+    if name not in EXAMPLE_SETS:
+        suggested = find_dataset(name).training
+        data = {key: value for key, value in suggested.items() if key != "heads" or "labels" not in data} | data
     if not {"labels", "heads"} & set(data):
         data["labels"] = find_dataset(name).task_labels
-    if name not in EXAMPLE_SETS:
-        data = {**find_dataset(name).training, **data}
     config: TrainConfig = from_mapping(TrainConfig, data, str(path) if path else "config")
     return config
 

@@ -350,3 +350,18 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         assert name in str(caught.value)
     with pytest.raises(UsageError, match="there is no such file"):
         imported(tmp_path / "nowhere.csv")
+
+
+def test_init_writes_a_config_that_is_accepted_and_never_over_another(tmp_path: Path) -> None:
+    from edgehar.training.config import load_config
+
+    path = write(tmp_path / "walk.csv", csv_text(plain_columns(walk(600.0))))
+    assert main(["data", "import", str(path), "--name", "made"]) == 0
+    out = tmp_path / "made.toml"
+    assert main(["init", "made", "--out", str(out)]) == 0
+    held_out = find_dataset("made").test_subjects
+    assert load_config(out) == load_config(dataset="made", test_subjects=held_out)
+    before = out.read_bytes()
+    assert main(["init", "made", "--out", str(out)]) == 2 and out.read_bytes() == before
+    out.write_text(out.read_text().replace("epochs", "epoch"))
+    assert main(["train", "--config", str(out), "--out", str(tmp_path / "run")]) == 2

@@ -256,7 +256,7 @@ def _subject_source(tables: Sequence[Table], roles: Roles, settings: StreamSetti
         return "path", Guess(
             "people", f"{len(set(found))}, by numbers in folders or names of files", "like user03 or s3"
         )
-    return "file", Guess("people", "unknown: each file counts as one person", "nothing says who it was", False)
+    return "file", Guess("people", "unknown: each file counts as one person", "nothing says who it was")
 
 
 def _person(path: Path) -> str | None:

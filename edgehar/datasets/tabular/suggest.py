@@ -1,4 +1,7 @@
-"""What training should be told about a data set: a window that its activities fill, a batch that its windows fill."""
+"""What training should be told about a data set: a window that its activities fill, a batch that its windows fill.
+
+Where activities are shorter than any window, a window has the label that at least half of its samples carry.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import numpy as np
 from edgehar.recording import UNLABELLED, Recording
 from edgehar.signal import window_starts
 
-WINDOWS_S = (2.56, 1.92, 1.28, 0.96, 0.64)
-SMALLEST_WINDOW = 16  # samples
+WINDOWS_S = (2.56, 1.92, 1.44)
+SMALLEST_WINDOW = 72  # samples: what the default model's kernels and strides need
+MAJORITY = 0.5  # of a window's samples, where activities are shorter than any window
 ENOUGH = 40  # windows of each activity
 BATCHES = (128, 64, 32, 16, 8)
 BATCHES_AN_EPOCH = 8
@@ -45,6 +49,12 @@ def training_keys(recordings: Sequence[Recording], test_subjects: Sequence[str],
         counts = windows_of(training, window, window // 2)
         if counts.min(initial=0) >= ENOUGH:
             break
+    hop, head = window // 2, {}
+    if counts.min(initial=0) < ENOUGH:
+        names = recordings[0].label_names
+        hop = window // 4
+        head = {"heads": [{"name": "activity", "kind": "multiclass", "labels": list(names), "purity": MAJORITY}]}
+        counts = np.array([sum(len(window_starts(len(r.samples), window, hop)) for r in training)])
     wanted = int(counts.sum()) // BATCHES_AN_EPOCH
     batch = next((size for size in BATCHES if size <= wanted), BATCHES[-1])
-    return {"window": window, "hop": window // 2, "batch_size": batch, "validation_subjects": validation}
+    return {"window": window, "hop": hop, "batch_size": batch, "validation_subjects": validation, **head}
