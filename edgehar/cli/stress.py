@@ -58,7 +58,7 @@ def severities_of(text: str) -> dict[str, tuple[float, ...]]:
         for name in names:
             check_name(name)
         asked = {name: FAULTS[name].severities for name in names}
-    return {name: asked[name] for name in FAULTS if name in asked}
+    return {name: tuple(dict.fromkeys(asked[name])) for name in FAULTS if name in asked}
 
 
 def work(

@@ -2,9 +2,9 @@
 
     python tools/bench/without_stamps.py zoo:ds_cnn --json FILE
 
-With: the samples carry stamps and pass the device's resampler, as in ``edgehar simulate --faults``. Without: the device
-takes every sample that arrives for the next of the steady rate. ``right`` is the share of the windows without a fault that
-are decided right; the truth of either follows the samples.
+With: the samples carry stamps and pass the device's resampler, as in ``edgehar simulate --faults``. Without: the
+device takes every sample that arrives for the next of the steady rate. ``right`` is the share of the windows without a
+fault that are decided right; the truth of either follows the samples.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def main() -> None:
     recordings, which = choose_recordings(bundle, [], [])
     clean = simulate(bundle, recordings).summary["windows"]
     rows = []
-    print(
-        f"{bundle.manifest.name}, {which}\n| fault | | right | windows | event F1 where labelled |\n|---|---|---|---|---|"
-    )
+    print(f"{bundle.manifest.name}, {which}")
+    print("| fault | | right | windows | event F1 where labelled |\n|---|---|---|---|---|")
     for spec in FAULTS:
         for way, prepare in (("stamps", disturb), ("counted", counted)):
             with mock.patch("device_sim.simulate.disturb", prepare):
