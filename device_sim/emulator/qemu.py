@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from device_sim.emulator.cores import CORES, MEMORY, Architecture, Core, Memory
 from device_sim.emulator.profile import STEP, NetworkSources, main_source
 from device_sim.emulator.toolchain import build_image
+from edgehar.c_pipeline import pieces_of
 from edgehar.errors import EngineError, UsageError
 
 QEMU = "qemu-system-arm"
@@ -66,7 +67,7 @@ MACHINES: dict[str, QemuMachine] = {
 
 @dataclass(frozen=True, eq=False)
 class QemuCount:
-    """What QEMU says of a network, per window.
+    """What QEMU says of a network, per decision.
 
     Attributes:
         machine: it ran on.
@@ -111,7 +112,9 @@ def count_on_qemu(
         raise UsageError(f"no QEMU board with the core {core!r}; there are {', '.join(MACHINES)}")
     if missing := qemu_missing():
         raise UsageError(missing)
-    files = {**network.files, "image_main.c": main_source(network), "image_alone.c": _alone(network, windows)}
+    runs = [list(pieces_of(network.streaming, window)) for window in zip(*windows, strict=True)]
+    given = [np.stack(each) for each in zip(*(piece for window in runs for piece in window), strict=True)]
+    files = {**network.files, "image_main.c": main_source(network), "image_alone.c": _alone(network, given)}
     flags = (*optimise, f"-DIMAGE_MAIN={MAIN}")
     image = build_image(machine.core, files, [MAIN, STEP], compiler, flags, memory=machine.memory)
     command = [
@@ -133,6 +136,7 @@ def count_on_qemu(
         raise EngineError(f"{QEMU} {machine.name} did not end within {SECONDS} s") from None
     try:
         rows = json.loads(done.stderr.decode("ascii"))
+        rows = rows[len(runs[0]) - 1 :: len(runs[0])]  # of a network that streams, the last hop of each window
         ticks = [row.pop(0) for row in rows]
         table = np.array(rows, np.int8)
     except (UnicodeDecodeError, ValueError, IndexError, AttributeError, OverflowError):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stream_networks import random_network
 
 from device_sim.emulator import CORES, profile_network
+from device_sim.emulator.qemu import count_on_qemu, qemu_missing
 from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph
 from firmware_export.ops.crop1d import Crop1d
@@ -125,3 +126,14 @@ def test_the_same_on_an_emulated_core(networks: list[tuple[Graph, Stream]]) -> N
         profile = profile_network(write_network(hops, optimize=Optimize.SPEED), windows[:3], CORES["cortex_m4f"])
         assert np.array_equal(profile.outputs[0], run(graph, windows[:3])[0])
         assert profile.macs == hops.macs
+
+
+def test_qemu_counts_the_hop(networks: list[tuple[Graph, Stream]]) -> None:
+    assert qemu_missing() is None, "run tools/install_test_programs.sh"
+    graph, hops = networks[0]
+    _, windows = long_input(hops, graph.values["x"].shape[2], 0)
+    network = write_network(hops, optimize=Optimize.SPEED)
+    found = count_on_qemu(network, [windows], "cortex_m4f")
+    assert np.array_equal(found.outputs[0], run(graph, windows)[0])
+    here = profile_network(network, windows, CORES["cortex_m4f"]).instructions
+    assert abs(found.instructions - here) <= found.machine.tick
