@@ -148,9 +148,23 @@ class Decisions:
         self, starts: NDArray[np.int64], outputs: Logits, embeddings: NDArray[Any] | None = None
     ) -> DecisionBatch:
         """Decide on the next windows: ``starts`` ``[N]``, logits ``[N, K]``, embeddings ``[N, E]`` if it has them."""
-        probabilities = self._softmax(outputs)
+        return self.decide(starts, outputs, self.probabilities(outputs, embeddings), embeddings)
+
+    def probabilities(self, outputs: Logits, embeddings: NDArray[Any] | None = None) -> Floats:
+        """Return ``[N, K + M]`` of windows alone. Of other devices with the same bundle too: the past has no part."""
+        probabilities: Floats = self._softmax(outputs)
         if self._prototypes is not None and embeddings is not None:
             probabilities = self._prototypes.blend(probabilities, embeddings)
+        return probabilities
+
+    def decide(
+        self,
+        starts: NDArray[np.int64],
+        outputs: Logits,
+        probabilities: Floats,
+        embeddings: NDArray[Any] | None = None,
+    ) -> DecisionBatch:
+        """Decide on the next windows, with :meth:`probabilities` known."""
         labels, smoothed = self._labelling.update(probabilities, outputs)
         ended, announced = self._events(starts, labels)
         said = (outputs, smoothed.astype(np.float32), labels)

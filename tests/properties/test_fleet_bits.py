@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +15,19 @@ from hypothesis import strategies as st
 
 from device_sim.device import Device
 from device_sim.engines import open_engine
+from device_sim.fleet import c_front_end as c_module
+from device_sim.fleet import vectorised
+from device_sim.fleet.c_front_end import c_front_end
 from device_sim.fleet.fleet import open_fleet
-from edgehar.bundle import Bundle, DecisionSpec
+from device_sim.fleet.windows import CompiledWindows, NumpyWindows, windows_of
+from edgehar.bundle import Bundle, DecisionSpec, ModelInput
 from edgehar.decision_spec import Grammar
+from edgehar.recording import IMU_CHANNELS
+from edgehar.signal import FrontEnd, QuantParams
+from edgehar.signal.biquad import Biquad
+from edgehar.signal.difference import Difference
+from edgehar.signal.quantization import FLOAT32
+from edgehar.signal.signed_log import SignedLog
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
 GRAMMAR = Grammar(((0.9, 0.07, 0.03), (0.05, 0.949999, 1e-6), (1e-6, 0.2, 0.799999)), (0.5, 0.3, 0.2))
@@ -27,6 +38,7 @@ SPECS = [
     DecisionSpec("hmm", min_decisions=2, grammar=GRAMMAR, lag=2),
 ]
 ENGINES = ["litert", "litert_ref", "c_native"]
+FRONT_ENDS = {"numpy": NumpyWindows, "compiled": windows_of}
 
 
 @cache
@@ -87,10 +99,11 @@ def damaged(samples, rng):
     st.tuples(st.sampled_from(GEOMETRIES), st.sampled_from(SPECS)),
     st.sampled_from(ENGINES),
     st.integers(0, 2**20),
-    st.integers(1, 5),
+    st.tuples(st.integers(1, 5), st.sampled_from(list(FRONT_ENDS))),
     st.booleans(),
 )
-def test_a_device_in_a_fleet_has_its_own_bits(kind, engine, seed, devices, harmed):
+def test_a_device_in_a_fleet_has_its_own_bits(kind, engine, seed, fleet, harmed):
+    devices, front_end = fleet
     bundle, engines = tiny(*kind)
     rng = np.random.default_rng(seed)
     longest = 600
@@ -99,8 +112,10 @@ def test_a_device_in_a_fleet_has_its_own_bits(kind, engine, seed, devices, harme
     if harmed:
         streams = [damaged(stream, rng) for stream in streams]
     cuts = sorted({*rng.integers(1, longest, rng.integers(0, 12)).tolist(), longest})
-    found = together(open_fleet(bundle, engines[engine], devices), streams, cuts)
-    assert found == [alone(bundle, engines[engine], stream) for stream in streams]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectorised, "windows_of", FRONT_ENDS[front_end])
+        opened = open_fleet(bundle, engines[engine], devices)
+    assert together(opened, streams, cuts) == [alone(bundle, engines[engine], stream) for stream in streams]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +128,66 @@ def test_fleets_of_real_bundles(name, engine):
     found = together(open_fleet(bundle, open_engine(engine, bundle), 3), streams, [500, 1200])
     assert found == [alone(bundle, open_engine(engine, bundle), stream) for stream in streams]
     assert found[2][0] is None
+
+
+def random_front_end(rng):
+    """Steps of every kind on random columns, some of them several times, some on columns that are not neighbours."""
+    width = int(rng.integers(1, 9))
+    steps = []
+    for _ in range(rng.integers(0, 5)):
+        columns = tuple(sorted(rng.choice(width, rng.integers(1, width + 1), replace=False).tolist()))
+        kinds = (
+            Difference(columns),
+            SignedLog(columns, tuple(rng.uniform(0.001, 2, len(columns)).tolist())),
+            Biquad(columns, ((0.2, 0.1, -0.05, -0.9, 0.3), (1.0, -0.5, 0.1, 0.2, -0.4))),
+        )
+        steps.append(kinds[rng.integers(len(kinds))])
+    gain = rng.choice([1.0, -1.0, 9.81, 0.1], width).tolist()
+    front_end = FrontEnd(
+        channels=tuple(c.name for c in IMU_CHANNELS),
+        select=tuple(rng.integers(0, 6, width).tolist()),
+        gain=tuple(gain),
+        steps=tuple(steps),
+        names=tuple(f"c{i}" for i in range(width)),
+    )
+    return front_end.fitted(front_end.run(synthetic_recording(500, 1).samples)) if rng.random() < 0.7 else front_end
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**20), st.booleans())
+def test_the_front_end_in_c_is_that_in_numpy(seed, harmed):
+    rng = np.random.default_rng(seed)
+    front_end = random_front_end(rng)
+    width = front_end.width
+    inputs = tuple(
+        ModelInput(f"i{i}", tuple(rng.choice(width, rng.integers(1, width + 1), replace=False).tolist()), quant=quant)
+        for i, quant in enumerate([QuantParams(2.0**-4, 3), QuantParams(0.037, -128), QuantParams(1e-9, 127)])
+    )
+    manifest = replace(tiny(GEOMETRIES[0], SPECS[0])[0].manifest, front_end=front_end, inputs=inputs)
+    samples = synthetic_recording(700, seed).samples
+    if harmed:
+        samples = damaged(samples, rng)
+    windows = [NumpyWindows(manifest, 1), CompiledWindows(manifest, c_front_end(manifest), 1)]
+    ends = [*range(32, 701, 16)]
+    at = 0
+    for cut in [*sorted(rng.integers(1, 700, 4).tolist()), 700]:
+        complete = np.ones((1, sum(at < end <= cut for end in ends)), bool)
+        if cut > at:
+            numpy, compiled = (each.push(samples[None, at:cut], np.array([cut - at]), complete) for each in windows)
+            assert all(np.array_equal(a, b) for a, b in zip(numpy, compiled, strict=True))
+        at = cut
+    assert windows[0].invalid == windows[1].invalid
+
+
+def test_numpy_does_what_c_does_not():
+    manifest = tiny(GEOMETRIES[0], SPECS[0])[0].manifest
+    floats = replace(manifest.inputs[0], quant=FLOAT32)
+    assert c_front_end(replace(manifest, inputs=(floats,))) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(c_module, "_library", c_module._library.__wrapped__)
+        patch.setattr(c_module, "find_compiler", lambda: None)
+        assert isinstance(windows_of(manifest, 1), NumpyWindows)
+    assert isinstance(windows_of(manifest, 1), CompiledWindows)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
