@@ -22,6 +22,7 @@ from edgehar.signal.signed_log import SignedLog
 F32 = NDArray[np.float32]
 
 SOURCE = "front_end.c"
+FAST = (*FLAGS, "-O3", "-fno-trapping-math")  # vectors; nobody asks for floating-point exceptions
 CHANNELS = 64  # most that the C code has room for
 DIFFERENCE, SIGNED_LOG, BIQUAD = range(3)
 STEP = np.dtype([(name, np.int32) for name in ("column", "code", "constants", "state")])
@@ -119,6 +120,6 @@ def _library() -> ctypes.CDLL | None:
         return None
     source = resources.files("device_sim.fleet").joinpath(SOURCE).read_bytes()
     try:
-        return ctypes.CDLL(str(shared_library(compiler, {SOURCE: source}, (*FLAGS, "-O3"))))
+        return ctypes.CDLL(str(shared_library(compiler, {SOURCE: source}, FAST)))
     except (EngineError, OSError):
         return None

@@ -151,20 +151,21 @@ WIDE static void standardize(float *x, int64_t n, float mean, float inverse_devi
     }
 }
 
-WIDE static void quantize(const float *x, int64_t n, const target *to, int8_t *rows, int64_t row_bytes)
+WIDE static void quantize(const float *restrict x, int64_t n, const target *to, int8_t *restrict rows, int64_t row_bytes)
 {
-    int8_t q[BLOCK];
+    const float inverse_scale = to->inverse_scale, zero_point = to->zero_point, low = to->low, high = to->high;
+    int32_t q[BLOCK];
     for (int64_t t = 0; t < n; t++) {
-        float y = x[t] * to->inverse_scale;
+        float y = x[t] * inverse_scale;
         y = y < 1024.0F ? y : 1024.0F; /* beyond, all saturates; below, adding 1.5 * 2^23 rounds to nearest, ties to even */
         y = y > -1024.0F ? y : -1024.0F;
-        y = ((y + 12582912.0F) - 12582912.0F) + to->zero_point;
-        y = y < to->high ? y : to->high;
-        y = y > to->low ? y : to->low;
-        q[t] = (int8_t)(int32_t)y;
+        y = ((y + 12582912.0F) - 12582912.0F) + zero_point;
+        y = y < high ? y : high;
+        y = y > low ? y : low;
+        q[t] = (int32_t)y;
     }
     for (int64_t t = 0; t < n; t++) {
-        rows[t * row_bytes] = q[t];
+        rows[t * row_bytes] = (int8_t)q[t];
     }
 }
 

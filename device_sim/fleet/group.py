@@ -23,7 +23,7 @@ F32 = NDArray[np.float32]
 I16 = NDArray[np.int16]
 
 BLOCK_ROWS = 4096  # samples of a device in one push: 64 decisions of the default bundle
-GROUP_ROWS = 1 << 15  # samples of all devices in one push: columns of a megabyte
+GROUP_ROWS = 1 << 16  # samples of all devices in one push: windows of a megabyte
 
 COUNTS = ("samples", "invalid_samples", "decisions", "events", "windows", "right")
 Chunk = tuple[F32, I16 | None]  # samples [T, C] and their labels [T], as indices into what the bundle announces

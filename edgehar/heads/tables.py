@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,13 @@ from edgehar.signal.quantization import LIMITS, QuantParams
 LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 
+@lru_cache(maxsize=64)  # a fleet of devices shares one
 def power_table(quant: QuantParams) -> NDArray[np.float32]:
     """Return ``exp(-scale * d)`` for every difference d of two logits: what one d steps below the largest weighs."""
     low, high = LIMITS[quant.dtype]
-    return np.array([math.exp(-quant.scale * difference) for difference in range(high - low + 1)], np.float32)
+    table = np.array([math.exp(-quant.scale * difference) for difference in range(high - low + 1)], np.float32)
+    table.setflags(write=False)
+    return table
 
 
 def sigmoid_table(quant: QuantParams) -> NDArray[np.float32]:
