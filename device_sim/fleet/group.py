@@ -22,7 +22,7 @@ from edgehar.recording import UNLABELLED
 F32 = NDArray[np.float32]
 I16 = NDArray[np.int16]
 
-BLOCK_ROWS = 4096  # samples of a device in one push: 64 decisions of the default bundle
+BLOCK_ROWS = 1 << 14  # samples of a device in one push at most: 256 decisions of the default bundle
 GROUP_ROWS = 1 << 16  # samples of all devices in one push: windows of a megabyte
 
 COUNTS = ("samples", "invalid_samples", "decisions", "events", "windows", "right")

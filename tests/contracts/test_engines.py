@@ -18,6 +18,7 @@ import pytest
 from device_fixtures import LABELS, OUTPUT, altered, make_tiny_bundle, onnx_bytes, tflite_bytes
 
 from device_sim.engines import ENGINES, c_native, open_engine
+from device_sim.engines.batches import infer_many
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import Bundle, Head
 from edgehar.errors import EngineError, MissingExtraError, UsageError
@@ -276,3 +277,21 @@ def test_the_command_runs_without_torch_and_litert(old_python, bundle):
 def test_tflite_runtime_is_not_in_this_environment():
     # or it would have to join HERE
     assert importlib.util.find_spec("tflite_runtime") is None
+
+
+@pytest.mark.parametrize("engine", ["litert", "litert_ref", "c_native"])
+@pytest.mark.parametrize("bundle", ["zoo:ds_cnn_3k", "zoo:ds_cnn_multitask", "zoo:siamese", "zoo:bilstm"])
+def test_many_windows_have_the_bits_of_one_by_one(bundle, engine):
+    opened = Bundle.open(bundle)
+    one = open_engine(engine, opened)
+    many = infer_many(one, opened.manifest)
+    rng = np.random.default_rng(3)
+    shapes = [shape[1:] for shape in opened.manifest.input_shapes]
+    for count in (1, 7, 8, 60, 64 + 8 + 3):  # singles, a small batch, a batch not quite full, all three
+        inputs = [rng.integers(-128, 128, (count, *shape), np.int8) for shape in shapes]
+        said = [one.infer(*window) for window in zip(*inputs, strict=True)]
+        expected = [np.stack(rows) for rows in zip(*said, strict=True)]
+        found = many(*inputs)
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    batches = {"zoo:bilstm": set()}.get(bundle, {64, 8}) if engine.startswith("litert") else None
+    assert batches is None or set(one._batched) == batches

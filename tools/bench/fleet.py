@@ -1,12 +1,13 @@
 """What a fleet costs on top of the bare interpreter: ``python tools/bench/fleet.py BUNDLE [--devices 1000]``.
 
-On the bundle's held-out recordings, in one process, shard by shard, so that both sides meet the same load of the computer:
+On the bundle's held-out recordings, in one process, shard by shard, so that both sides meet the same load:
 
 - bare: ``engine.infer`` over the finished windows of all devices of the shard, one by one
 - fleet: ``run_shard`` as ``edgehar fleet`` calls it: raw samples, front end, windows, engine, decisions, events, scores
 
-and the same for shards of a single device. Times are CPU time of the process; ratios are medians over shards. Besides:
-bytes that a device adds to the process (fleets of two sizes, pushed a few hops), and how many devices a core keeps up with.
+and the same for shards of a single device. Times are CPU time of the process; ratios are medians over shards. Besides,
+the bytes that a device adds to the process (fleets of two sizes, pushed a few hops), and how many devices a core keeps
+up with.
 """
 
 from __future__ import annotations
