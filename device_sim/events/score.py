@@ -93,7 +93,7 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
     log = log_track(trace.events, trace.rate_hz, len(truth))
     known = np.where(truth < 0, np.int16(-1), log)
     true, announced = (np.zeros((classes, len(TRUE_CATEGORIES)), np.int64) for _ in range(2))
-    matched, matched_known, announced_known, undetected = (np.zeros(classes, np.int64) for _ in range(4))
+    matched, matched_known, announced_known = (np.zeros(classes, np.int64) for _ in range(3))
     samples = []
     for label in range(classes):
         mine, theirs, within = runs_of(truth, label), runs_of(log, label), runs_of(known, label)
@@ -104,13 +104,10 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         taken = int(((truth == label) & (log >= 0) & (log < classes) & (log != label)).sum())
         null = int(((log == label) & (truth < 0)).sum())
         samples.append(replace(count_samples(mine, theirs), substituted=taken, announced_in_null=null))
-    runs, labels = all_runs(truth)
-    named = labels >= 0
-    events, labels = Runs(runs.starts[named], runs.ends[named]), labels[named]
     at = np.rint(np.asarray(trace.announced_s, np.float64) * trace.rate_hz).astype(np.int64)
+    events, labels = _true_events(truth)
     waited = waits(events, labels, at, np.array([e.label for e in trace.events], np.int16))
     missed = waited.delays < 0
-    undetected += np.bincount(labels[missed], minlength=classes)
     delays = zip(labels[~missed].tolist(), (waited.delays[~missed] / trace.rate_hz).tolist(), strict=True)
     return Scored(
         true,
@@ -120,13 +117,20 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         announced_known,
         tuple(samples),
         tuple(delays),
-        undetected,
+        np.bincount(labels[missed], minlength=classes),
         waited.flips,
         false_alarms(truth, at, _inserted(trace, truth, classes)),
         float((truth >= 0).sum() / trace.rate_hz),
         float((truth < 0).sum() / trace.rate_hz),
         int((truth < 0).sum()),
     )
+
+
+def _true_events(truth: Track) -> tuple[Runs, Track]:
+    """The true events of all activities in the order of time, and their labels."""
+    runs, labels = all_runs(truth)
+    named = labels >= 0
+    return Runs(runs.starts[named], runs.ends[named]), labels[named]
 
 
 def _inserted(trace: RecordingTrace, truth: Track, classes: int) -> NDArray[np.bool_]:
@@ -184,12 +188,8 @@ def _scores(total: Scored, people: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _activity(total: Scored, index: int, label: str) -> dict[str, Any]:
-    matched, true, announced = (
-        int(total.matched[index]),
-        int(total.true[index].sum()),
-        int(total.announced[index].sum()),
-    )
-    samples = total.samples[index]
+    matched, samples = int(total.matched[index]), total.samples[index]
+    true, announced = int(total.true[index].sum()), int(total.announced[index].sum())
     return {
         "label": label,
         "true_count": true,
