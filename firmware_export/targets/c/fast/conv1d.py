@@ -1,13 +1,11 @@
 """``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at two or three positions a turn.
 
-A stretch is as many positions as fit into ``STRETCH_BYTES``; the last one may overlap the one before it. A single
-position, as a hop may bring, is a dense layer. A position of
-an undilated kernel sees consecutive numbers, so nothing is gathered; dilated ones take ``image``.
+A stretch is as many positions as ``stretches`` says; the last one may overlap the one before it. A single position,
+as a hop may bring, is a dense layer. A position of an undilated kernel sees consecutive numbers, so nothing is
+gathered; dilated ones take ``image``.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,13 +14,12 @@ from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.fast.dense import dense_kernel
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
 from firmware_export.targets.c.fast.image import Window, image_kernel
+from firmware_export.targets.c.fast.stretches import best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.fast.winograd_conv1d import winograd_conv1d
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
-STRETCH_BYTES = 2048
 MOST_GATHERED = 4  # positions
-TURNS = {3: (16, 75), 2: (11, 54)}  # positions: instructions of a step of four products, and besides
 SLACK = 4  # int16 behind the last row: products are counted in fours
 BODY = """
 for (int s = 0; s < @stretches@; s++) {
@@ -36,7 +33,6 @@ for (int s = 0; s < @stretches@; s++) {
     @odd@
 }
 """
-
 GATHER = """
 for (int t = 0; t < @steps@; t++) {
     for (int k = 0; k < @kernel@; k++) {
@@ -83,7 +79,8 @@ def direct_conv1d(layer: Layer) -> Kernel | None:
     stream = two_channel_stream(numbers)
     limits = int8_limits(attrs.activation, output.quantization)
     fours = (stream.shape[1] - 8) // 4
-    turn, positions = _positions(steps, attrs, channels + gap, fours)
+    sizes = [2 * (channels + gap) * max(0, (count - 1) * attrs.stride + attrs.kernel) for count in range(steps + 1)]
+    turn, positions = best_stretch(steps, sizes, fours)
     two = TwoChannels(fours, stride, outputs, *limits, turn)
     if not two.fits:
         return None
@@ -170,7 +167,7 @@ def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
 def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
     """As of an image one pixel wide."""
     _, rows, channels = layer.inputs[0].shape
-    kernel = image_kernel(
+    return image_kernel(
         layer,
         Window(
             (rows, 1, channels),
@@ -182,21 +179,3 @@ def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
             attrs.activation,
         ),
     )
-    return None if kernel is None else replace(kernel, condition="HAR_PAIRS")
-
-
-def _positions(steps: int, attrs: Conv1d, channels: int, fours: int) -> tuple[int, int]:
-    """Return how many positions a turn has, and a stretch: with the fewest instructions, then the longest that fits."""
-
-    def cost(turn: int, count: int) -> int:
-        step, besides = TURNS[turn]
-        return -(-steps // count) * (count // turn) * (step * fours + besides)
-
-    fitting = [
-        (turn, count)
-        for turn in TURNS
-        for count in range(turn, steps + 1, turn)
-        if 2 * channels * ((count - 1) * attrs.stride + attrs.kernel) <= STRETCH_BYTES
-    ]
-    least = min(steps, 3)
-    return min(fitting or [(least, least)], key=lambda way: (cost(*way), -way[1]))

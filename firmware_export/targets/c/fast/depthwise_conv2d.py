@@ -115,4 +115,4 @@ def fast_depthwise_conv2d(layer: Layer) -> Kernel | None:
         words=stream.shape[1],
     )
     scratch = Scratch("wide", height * width + SLACK, 16)
-    return Kernel(body, constants={"stream": stream}, scratch=scratch, headers=("har_dsp.h",))
+    return Kernel(body, constants={"stream": stream}, scratch=scratch, headers=("har_dsp.h",), condition="HAR_PAIRS")

@@ -1,7 +1,7 @@
 """Convolutions over an image, or over a dilated series, which is an image one pixel wide, for speed.
 
-What positions see is copied out as int16, for as many of them as fit into ``STRETCH_BYTES``; the last stretch may
-overlap the one before it. There are two ways, of which the one with less work is taken:
+What positions see is copied out as int16, for as many of them as ``stretches`` says; the last stretch may overlap the
+one before it. There are two ways, of which the one with less work is taken:
 
 1. Patches: what a position sees, one after another. A stretch may go on in the next row.
 2. Columns: the pixels above each other that a kernel covers, column by column. Neighbours share them, and what a
@@ -10,7 +10,6 @@ overlap the one before it. There are two ways, of which the one with less work i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,11 @@ from numpy.typing import NDArray
 from firmware_export.ops.op import FusedActivation, int8_limits
 from firmware_export.ops.window2d import NO_PADDING, Padding2d, Pair
 from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.stretches import best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
-STRETCH_BYTES = 2048
+FEWEST_POSITIONS = 2
 SLACK = 4  # int16 behind what the last position sees: products are counted in fours
 CYCLES_OF_A_NUMBER = 2.5  # to copy it as int16
 CYCLES_OF_A_PRODUCT = 1.2
@@ -88,6 +88,7 @@ class _Way:
         weight: ``[C_out, products]`` in that order.
         stride: int16 from one position to the next.
         pitch: int16 from one copied piece to the next.
+        turn: positions of a turn of the inner function.
         positions: of a stretch.
         stretches: in all.
         numbers: int16 of a stretch.
@@ -98,6 +99,7 @@ class _Way:
     weight: NDArray[np.int8]
     stride: int
     pitch: int
+    turn: int
     positions: int
     stretches: int
     numbers: int
@@ -116,7 +118,7 @@ class _Way:
 def image_kernel(layer: Layer, window: Window) -> Kernel | None:
     """Return the kernel of a convolution whose weight is ``[C_out, K_h, K_w, C_in]``, perhaps without ``K_w``.
 
-    None for fewer than two outputs or three positions, and where numbers do not fit.
+    None for fewer than two outputs or positions, and where numbers do not fit.
     """
     data = layer.constant(1)
     weight = data.reshape(len(data), *window.kernel, window.image[2])
@@ -128,15 +130,16 @@ def image_kernel(layer: Layer, window: Window) -> Kernel | None:
 def _patches(weight: NDArray[np.int8], window: Window) -> _Way | None:
     outputs, patch = len(weight), weight[0].size
     count, pitch = window.size[0] * window.size[1], patch + patch % 2
-    positions = _positions(count, [2 * pitch * n for n in range(count + 1)])
-    if positions is None:
+    if count < FEWEST_POSITIONS:
         return None
+    turn, positions = best_stretch(count, [2 * pitch * n for n in range(count + 1)], -(-pitch // 4))
     pixel = (window.kernel, window.stride, window.padding) == ((1, 1), (1, 1), NO_PADDING) and pitch == patch
     stretches = -(-count // positions)
     return _Way(
         np.pad(weight.reshape(outputs, -1), ((0, 0), (0, pitch - patch))),
         stride=pitch,
         pitch=pitch,
+        turn=turn,
         positions=positions,
         stretches=stretches,
         numbers=pitch * positions,
@@ -149,20 +152,19 @@ def _patches(weight: NDArray[np.int8], window: Window) -> _Way | None:
 def _columns(weight: NDArray[np.int8], window: Window) -> _Way | None:
     rows, columns = window.kernel
     column, stride = rows * window.image[2], window.stride[1]
-    if window.dilation[1] > 1 and columns > 1:
+    if (window.dilation[1] > 1 and columns > 1) or window.size[1] < FEWEST_POSITIONS:
         return None
     gap = (column * stride) % 2
     pitch, count = column + gap, window.size[1]
     seen = [max(0, (n - 1) * stride + columns) for n in range(count + 1)]
-    positions = _positions(count, [2 * pitch * n for n in seen])
-    if positions is None:
-        return None
+    turn, positions = best_stretch(count, [2 * pitch * n for n in seen], -(-pitch * columns // 4))
     in_row = -(-count // positions)
     by_column = weight.transpose(0, 2, 1, 3).reshape(len(weight), columns, column)
     return _Way(
         np.pad(by_column, ((0, 0), (0, 0), (0, gap))).reshape(len(weight), -1),
         stride=stride * pitch,
         pitch=pitch,
+        turn=turn,
         positions=positions,
         stretches=window.size[0] * in_row,
         numbers=pitch * seen[positions],
@@ -172,19 +174,6 @@ def _columns(weight: NDArray[np.int8], window: Window) -> _Way | None:
     )
 
 
-def _positions(count: int, sizes: Sequence[int]) -> int | None:
-    """Return how many positions a stretch has: a multiple of three, few computed twice, then the most that fit.
-
-    Args:
-        count: of positions in all.
-        sizes: bytes of 0, 1, 2, ... positions.
-    """
-    if count < 3:
-        return None
-    fitting = [n for n in range(3, count + 1, 3) if sizes[n] <= STRETCH_BYTES]
-    return min(fitting or [3], key=lambda n: (-(-count // n) * n, -n))
-
-
 def _kernel(layer: Layer, window: Window, way: _Way) -> Kernel | None:
     outputs = len(way.weight)
     numbers = doubled(layer, way.weight) if outputs > 1 else None
@@ -192,7 +181,7 @@ def _kernel(layer: Layer, window: Window, way: _Way) -> Kernel | None:
         return None
     stream = two_channel_stream(numbers)
     limits = int8_limits(window.activation, layer.outputs[0].quantization)
-    two = TwoChannels((stream.shape[1] - 8) // 4, way.stride, outputs, *limits)
+    two = TwoChannels((stream.shape[1] - 8) // 4, way.stride, outputs, *limits, way.turn)
     if not two.fits:
         return None
     rows, columns, channels = window.image
@@ -215,7 +204,7 @@ def _kernel(layer: Layer, window: Window, way: _Way) -> Kernel | None:
         "kernel_columns": window.kernel[1],
         "zero": layer.inputs[0].quantization.zero_point,
     }
-    groups = way.positions // 3
+    groups = way.positions // way.turn
     body = code(
         BODY,
         place=code(way.place, **words),
@@ -231,6 +220,7 @@ def _kernel(layer: Layer, window: Window, way: _Way) -> Kernel | None:
         body,
         constants={"stream": stream},
         scratch=Scratch("wide", way.numbers + SLACK, 16),
-        headers=("har_dsp.h",),
+        headers=two.headers,
+        condition="HAR_PAIRS",
         functions=two.function(f"{layer.prefix}_two"),
     )
