@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,8 @@ class View:
 
 
 def view(trace: RecordingTrace, window: int, hop: int) -> View:
-    """Place a trace on its clock. Decision i comes with sample ``starts[i] + window - 1``."""
+    """Place a trace on its clock. Decision i comes with sample ``starts[i] + window - 1`` and holds for a hop."""
+    trace = _with_silence(trace, hop)
     n = len(trace.decisions)
     times = (np.asarray(trace.starts, np.float64) + window - 1) / trace.rate_hz
     length = len(trace.sample_labels) / trace.rate_hz if trace.sample_labels is not None else 0.0
@@ -72,6 +73,22 @@ def view(trace: RecordingTrace, window: int, hop: int) -> View:
         columns = np.where(decided < known, np.maximum(decided, 0), trace.probabilities.argmax(axis=1))
         sure = np.where(decided >= 0, trace.probabilities[np.arange(n), columns], 0.0).astype(np.float64)
     return View(trace, duration_s, edges, sure, (trace.truth >= 0) & (trace.decisions != trace.truth))
+
+
+def _with_silence(trace: RecordingTrace, hop: int) -> RecordingTrace:
+    """Return the trace with a decision for nothing wherever the next one is more than a hop away."""
+    last = np.flatnonzero(np.diff(trace.starts) > hop)
+    if not len(last):
+        return trace
+    at, none = last + 1, np.int16(-1)
+    return replace(
+        trace,
+        starts=np.insert(trace.starts, at, trace.starts[last] + hop),
+        truth=np.insert(trace.truth, at, none),
+        decisions=np.insert(trace.decisions, at, none),
+        probabilities=np.insert(trace.probabilities, at, np.float32(0), axis=0),
+        baseline=None if trace.baseline is None else np.insert(trace.baseline, at, none),
+    )
 
 
 def section_html(traces: Sequence[RecordingTrace], shown: Sequence[Activity], window: int, hop: int) -> str:
@@ -96,7 +113,7 @@ def section_html(traces: Sequence[RecordingTrace], shown: Sequence[Activity], wi
     figures = "\n".join(_figure(v, shown, most, i == opened) for i, v in enumerate(kept))
     lead = (
         "Truth as labelled, and what the device decided at each moment, one colour an activity. Hatched: unlabelled, "
-        f"or not yet decided.{left_out}"
+        f"not yet decided, or silent after a gap.{left_out}"
     )
     body = f"{HATCH}{_legend(shown)}\n{_controls(kept, opened)}\n{figures}\n{_data(kept, shown, stride)}"
     return section("timeline", "What the device said, over time", lead, body)
@@ -114,7 +131,7 @@ def _name(v: View) -> str:
 
 def _score(v: View) -> str:
     if not v.scored:
-        return f"{plural(len(v.trace.decisions), 'decision')}, not scored"
+        return f"{plural(int((v.trace.decisions >= 0).sum()), 'decision')}, not scored"
     return f"{percent(1 - v.wrong.sum() / v.scored)} right, {int(v.wrong.sum())} of {v.scored} wrong"
 
 
@@ -191,7 +208,7 @@ def _describe(v: View, shown: Sequence[Activity]) -> str:
     counts = np.bincount(np.clip(v.trace.decisions, -1, len(shown) - 1) + 1, minlength=len(shown) + 1)[1:]
     order = sorted(range(len(shown)), key=lambda i: (-counts[i], i))
     most = ", ".join(f"{shown[i].name} {counts[i]}" for i in order if counts[i])
-    return f"{plural(len(v.trace.decisions), 'decision')}: {most}."
+    return f"{plural(int((v.trace.decisions >= 0).sum()), 'decision')}: {most}."
 
 
 def _nested(top: int, height: int, units: int, markup: str, classes: str) -> str:

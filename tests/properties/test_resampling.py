@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_cases import STRICT
+from c_cases import STRICT, compilers
 from device_fixtures import make_tiny_bundle, synthetic_recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from device_sim.device import Device
 from device_sim.engines import open_engine
 from device_sim.resampling import Resampler
 from device_sim.stamped import Stamped
-from edgehar.c_compiler import FLAGS, find_compiler, shared_library
+from edgehar.c_compiler import FLAGS, shared_library
 from edgehar.c_pipeline import aligned, decision_type, firmware_files, pointer
 from edgehar.signal import LinearResampler
 from edgehar.signal.grid import GAP_US, grid_of
@@ -92,10 +92,8 @@ def bundle():
 
 
 @cache
-def library(rate_hz=None):
+def library(rate_hz=None, compiler="cc"):
     """The header of a rate by itself; without one, the whole firmware of the tiny bundle."""
-    compiler = find_compiler()
-    assert compiler is not None
     kept = (".c", ".h") if rate_hz is None else (".h",)
     files = {name: data for name, data in bundle()[1].items() if name.endswith(kept) and name != "example_main.c"}
     if rate_hz is None:
@@ -103,11 +101,11 @@ def library(rate_hz=None):
     else:
         files[DRIVER] = SOURCE
         files["har_resample.h"] = _template("har_resample.h", {"origin": "", **asdict(grid_of(rate_hz))})
-    return ctypes.CDLL(str(shared_library(compiler, files, (*FLAGS, *STRICT))))
+    return ctypes.CDLL(str(shared_library(compilers()[compiler], files, (*FLAGS, *STRICT))))
 
 
-def resampled_in_c(rate_hz, chunk):
-    found = library(rate_hz)
+def resampled_in_c(rate_hz, chunk, compiler="cc"):
+    found = library(rate_hz, compiler)
     sizes = (ctypes.c_uint32 * 3).in_dll(found, "sizes")
     state = aligned(sizes[1])
     found.start(pointer(state))
@@ -166,6 +164,14 @@ def test_c_computes_the_same_bits(rate_hz, seed, count):
     assert same_bits(steady.samples, samples)
     assert steady.breaks == breaks
     assert counts_of(resampler) == numbers
+
+
+def test_clang_computes_them_too():
+    for seed in range(20):
+        chunk = random_chunk(np.random.default_rng(seed), 26.0, 500)
+        found, expected = (resampled_in_c(26.0, chunk, compiler) for compiler in ("zig", "cc"))
+        assert same_bits(found[0], expected[0])
+        assert found[1:] == expected[1:]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

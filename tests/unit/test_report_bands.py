@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 from report_fixtures import simulation
@@ -6,7 +7,7 @@ from report_fixtures import simulation
 from device_sim.report.bands import GRID, area_path, band_paths, bounded, merge
 from device_sim.report.histogram import Axis
 from device_sim.report.palette import activities
-from device_sim.report.timeline import section_html
+from device_sim.report.timeline import section_html, view
 
 
 def test_neighbours_of_one_label_become_one_run() -> None:
@@ -51,3 +52,19 @@ def test_the_logarithmic_axis_is_clamped() -> None:
     axis = Axis(1.0, 1e5)
     assert [axis.percent(v) for v in (0.01, 1, 100, 1e5, 1e9)] == [0, 0, 40, 100, 100]
     assert axis.decades == [1, 10, 100, 1e3, 1e4, 1e5]
+
+
+def test_a_device_that_is_silent_after_a_gap_is_not_drawn_as_its_last_decision() -> None:
+    trace = simulation(people=1, recordings_each=1, seconds=60.0).traces[0]
+    assert len(view(trace, 128, 64).trace.decisions) == len(trace.decisions)
+    heard = np.ones(len(trace.starts), bool)
+    heard[10:15] = False
+    fields = ("starts", "truth", "decisions", "probabilities", "baseline")
+    gappy = view(replace(trace, **{name: getattr(trace, name)[heard] for name in fields}), 128, 64)
+    said = gappy.trace.decisions
+    assert np.flatnonzero(said == -1).tolist() == [10]
+    assert np.array_equal(np.delete(said, 10), trace.decisions[heard])
+    held_s = np.diff(gappy.edges)
+    assert np.allclose(np.delete(held_s, 10)[:-1], 1.28)
+    assert np.isclose(held_s[10], 5 * 1.28)
+    assert not gappy.wrong[10]
