@@ -45,10 +45,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
     parser.add_argument(
         "--optimize",
-        choices=("speed", "size", "mve"),
+        choices=("speed", "balanced", "size", "mve"),
         default="speed",
-        help="the C kernels: fewest instructions with int16 weights, least flash and RAM, or vectors of 16 bytes for "
-        "Cortex-M52, M55, M85 (default: speed)",
+        help="the C kernels: fewest instructions with int16 weights, nearly as few with int8 weights, least flash and "
+        "RAM, or vectors of 16 bytes for Cortex-M52, M55, M85 (default: speed)",
     )
     parser.add_argument(
         "--streaming",

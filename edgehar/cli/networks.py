@@ -70,7 +70,7 @@ def network_of_bundle(bundle: Bundle, windows: int, optimize: str | None = None)
     Args:
         bundle: with an int8 model.
         windows: how many.
-        optimize: ``speed``, ``size`` or ``mve``, what kernels are chosen for in C sources that are made anew; None
+        optimize: ``speed``, ``balanced``, ``size`` or ``mve``, what kernels are chosen for in C sources made anew; None
             takes the bundle's own, and makes some for speed where it has none.
 
     Raises:
@@ -127,7 +127,7 @@ def network_of_file(path: Path, windows: int, optimize: str | None = None) -> Ne
     Args:
         path: the file.
         windows: how many.
-        optimize: ``speed`` (also for None), ``size`` or ``mve``, what kernels are chosen for.
+        optimize: ``speed`` (also for None), ``balanced``, ``size`` or ``mve``, what kernels are chosen for.
 
     Raises:
         UsageError: ``windows`` is not positive, or the file is not int8.

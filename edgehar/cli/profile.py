@@ -48,9 +48,10 @@ def add_board_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compiler", default="zig", help="zig, or gcc for your arm-none-eabi-gcc (default: zig)")
     parser.add_argument(
         "--optimize",
-        choices=("speed", "size", "mve"),
-        help="speed: kernels in pairs of int16, compiled with -O3; size: plain ones with -Os; mve: vectors of 16 "
-        "bytes, which Cortex-M55 has (default: the bundle's own firmware with -O3; speed where it has none)",
+        choices=("speed", "balanced", "size", "mve"),
+        help="speed: kernels in pairs of int16, compiled with -O3; balanced: the same with int8 weights; size: plain "
+        "ones with -Os; mve: vectors of 16 bytes, which Cortex-M55 has (default: the bundle's own firmware with -O3; "
+        "speed where it has none)",
     )
     parser.add_argument(
         "--windows",

@@ -31,7 +31,9 @@ def firmware_writer(
         from edgehar.references import find_references
         from firmware_export.targets.c import Optimize, write_firmware
 
-        optimize = Optimize.SPEED if f"{FOLDER}har_dsp.h" in bundle.manifest.files else Optimize.SIZE
+        signs = {"har_mve.h": Optimize.MVE, "har_packed.h": Optimize.BALANCED, "har_dsp.h": Optimize.SPEED}
+        files = bundle.manifest.files
+        optimize = next((kind for header, kind in signs.items() if FOLDER + header in files), Optimize.SIZE)
         known, streaming = find_references(bundle), is_streaming(bundle)
         integers = integers_of(bundle)
         return write_firmware(manifest, integers, origin(manifest), optimize, known, streaming=streaming).files

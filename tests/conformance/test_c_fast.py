@@ -26,6 +26,7 @@ from firmware_export.targets.c.fast import FAST_EMITTERS
 from firmware_export.targets.c.layer import layers
 
 ACTIVATIONS = tuple(FusedActivation)
+TWINS = ("-DHAR_PORTABLE",)  # of what is assembly on a core with the DSP extension
 
 
 def random_cases(count: int, seed: int) -> list[Case]:
@@ -120,25 +121,49 @@ def test_every_header_that_is_included_is_there(graphs: list[Graph], optimize: O
         assert included <= set(files), graph.nodes[0]
 
 
-@pytest.mark.parametrize("flags", [("-DHAR_PORTABLE",), ()], ids=["twins", "other_cores"])
-def test_portable_c_is_exact(graphs: list[Graph], flags: tuple[str, ...]) -> None:
-    library = compile_networks(graphs, compilers()["cc"], ("-O1", *flags), Optimize.SPEED)
+@pytest.mark.parametrize(
+    ("optimize", "flags"),
+    [(Optimize.SPEED, TWINS), (Optimize.BALANCED, TWINS), (Optimize.SPEED, ())],
+    ids=["speed", "balanced", "other_cores"],
+)
+def test_portable_c_is_exact(graphs: list[Graph], optimize: Optimize, flags: tuple[str, ...]) -> None:
+    library = compile_networks(graphs, compilers()["cc"], ("-O1", *flags), optimize)
     for index, graph in enumerate(graphs):
         inputs = int8_inputs(graph, index)
-        (found,) = run_network(library, index, graph, inputs, Optimize.SPEED)
+        (found,) = run_network(library, index, graph, inputs, optimize)
         assert np.array_equal(found, run_reference(graph, inputs)), graph.nodes[0]
 
 
-@pytest.mark.parametrize("core", ["cortex_m4f", "cortex_m0plus", "rv32imc"])
-def test_the_emulated_core_is_exact(graphs: list[Graph], core: str) -> None:
+@pytest.mark.parametrize(
+    ("core", "optimize"),
+    [
+        ("cortex_m4f", Optimize.SPEED),
+        ("cortex_m4f", Optimize.BALANCED),
+        ("cortex_m0plus", Optimize.SPEED),
+        ("rv32imc", Optimize.SPEED),
+    ],
+)
+def test_the_emulated_core_is_exact(graphs: list[Graph], core: str, optimize: Optimize) -> None:
     if core != "cortex_m4f":  # nothing in assembly there
         graphs = graphs[:30]
-    network = write_network(side_by_side(graphs), optimize=Optimize.SPEED)
+    network = write_network(side_by_side(graphs), optimize=optimize)
     inputs = [x[:2] for index, graph in enumerate(graphs) for x in int8_inputs(graph, index)]
     profile = profile_network(network, inputs, CORES[core], optimise=("-O1", *STRICT))
     for index, graph in enumerate(graphs):
         expected = run_reference(graph, [x[:2] for x in int8_inputs(graph, index)])
         assert np.array_equal(profile.outputs[index].ravel(), expected.ravel()), graph.nodes[0]
+
+
+def test_balanced_is_nearly_as_fast_and_nearly_as_small() -> None:
+    bundle = Bundle.open("zoo:ds_cnn")
+    found = {}
+    for optimize in (Optimize.SPEED, Optimize.BALANCED, Optimize.SIZE):
+        network = network_of_bundle(bundle, 1, optimize)
+        found[optimize] = profile_network(network.sources, network.windows, CORES["cortex_m4f"])
+        assert network.is_exact(found[optimize].outputs)
+    speed, balanced, size = found.values()
+    assert balanced.cycles < 1.1 * speed.cycles
+    assert size.flash_bytes < balanced.flash_bytes < 0.75 * speed.flash_bytes
 
 
 @pytest.mark.parametrize("core", ["cortex_m0plus", "rv32imc"])

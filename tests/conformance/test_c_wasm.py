@@ -26,9 +26,11 @@ def graphs() -> list[Graph]:
     return [*made, *(int8_graph(cases[0], 0) for cases in CASES.values())]
 
 
-@pytest.mark.parametrize("simd", [True, False])
-def test_every_op_is_exact(simd: bool, graphs: list[Graph]) -> None:
-    network = WasmNetwork(write_network(side_by_side(graphs), optimize=Optimize.SPEED), simd=simd)
+@pytest.mark.parametrize(
+    ("simd", "optimize"), [(True, Optimize.SPEED), (True, Optimize.BALANCED), (False, Optimize.SPEED)]
+)
+def test_every_op_is_exact(simd: bool, optimize: Optimize, graphs: list[Graph]) -> None:
+    network = WasmNetwork(write_network(side_by_side(graphs), optimize=optimize), simd=simd)
     given = [windows_of(graph, index) for index, graph in enumerate(graphs)]
     expected = [run_reference(graph, inputs) for graph, inputs in zip(graphs, given, strict=True)]
     for row in range(2):

@@ -1,6 +1,6 @@
 """How much the flash of a board could add to the modelled time: reads of constants that miss a small data cache.
 
-    python tools/bench/flash_reads.py zoo:ds_cnn [--line 16] [--lines 8] [--wait 5] [--optimize speed|size]
+    python tools/bench/flash_reads.py zoo:ds_cnn [--line 16] [--lines 8] [--wait 5] [--optimize speed|balanced|size]
 
 One window runs on the emulated Cortex-M4F with every load from flash looked at: constants, not code. A least recently
 used cache of so many lines stands before the flash; a line that is not in it costs the wait states. What ST's prefetch
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--line", type=int, default=16, help="bytes of a line")
     parser.add_argument("--lines", type=int, default=8)
     parser.add_argument("--wait", type=int, default=5, help="wait states of the flash")
-    parser.add_argument("--optimize", choices=("speed", "size"))
+    parser.add_argument("--optimize", choices=("speed", "balanced", "size"))
     args = parser.parse_args()
     network = network_of(args.model, 1, args.optimize)
     running = NetworkMachine(network.sources, CORES["cortex_m4f"])

@@ -16,7 +16,7 @@ from edgehar.errors import UnsupportedOpError
 from firmware_export.graph import Graph, Value
 from firmware_export.ops import node_macs
 from firmware_export.ops.lstm import sigmoids
-from firmware_export.targets.c.fast import FAST_EMITTERS, OTHER_CORES
+from firmware_export.targets.c.fast import FAST_EMITTERS, OTHER_CORES, PACKED_EMITTERS
 from firmware_export.targets.c.layer import Kernel, Layer, layers, of_shape
 from firmware_export.targets.c.memory import MemoryPlan, Place, is_view, plan_memory
 from firmware_export.targets.c.mve import MVE_EMITTERS
@@ -70,6 +70,7 @@ class Optimize(StrEnum):
     """What kernels are chosen for."""
 
     SIZE = "size"  # least flash and RAM
+    BALANCED = "balanced"  # nearly as few instructions as for speed, nearly as little flash as for size
     SPEED = "speed"  # fewest instructions on a core with the DSP extension
     MVE = "mve"  # fewest instructions on a core with vectors of 16 bytes: Cortex-M52, M55, M85
 
@@ -77,6 +78,7 @@ class Optimize(StrEnum):
 # Kernels that are tried before the plain ones, in this order.
 SPECIAL: Mapping[Optimize, Sequence[Mapping[str, Callable[[Layer], Kernel | None]]]] = {
     Optimize.SIZE: (),
+    Optimize.BALANCED: (PACKED_EMITTERS,),
     Optimize.SPEED: (FAST_EMITTERS,),
     Optimize.MVE: (MVE_EMITTERS, FAST_EMITTERS),  # these cores have the DSP extension too
 }

@@ -12,7 +12,7 @@ import numpy as np
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.fast.dense import dense_kernel
-from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
 from firmware_export.targets.c.fast.image import Window, image_kernel
 from firmware_export.targets.c.fast.stretches import best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
@@ -56,14 +56,14 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
     return winograd_conv1d(layer) or direct_conv1d(layer)
 
 
-def direct_conv1d(layer: Layer) -> Kernel | None:
+def direct_conv1d(layer: Layer, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
     """One stream of biases, weights and factors a pair of channels; None for grouped or tiny convolutions."""
     attrs, x = layer.attrs(Conv1d), layer.inputs[0]
     output = layer.outputs[0]
     steps, outputs = output.shape[1:]
     if attrs.dilation > 1 and attrs.kernel > 1 and attrs.groups == 1:
         few = steps <= MOST_GATHERED and attrs.padding == (0, 0) and outputs > 1
-        return _gathered(layer, attrs) if few else _dilated(layer, attrs)
+        return _gathered(layer, attrs, bits) if few else _dilated(layer, attrs, bits)
     channels = x.shape[2]
     gap = (attrs.stride * channels) % 2
     stride = attrs.stride * (channels + gap)
@@ -71,17 +71,17 @@ def direct_conv1d(layer: Layer) -> Kernel | None:
         return None
     if steps == 1:
         seen = layer.constant(1).reshape(outputs, -1)
-        return dense_kernel(layer, seen, attrs.activation) if attrs.padding == (0, 0) else None
+        return dense_kernel(layer, seen, attrs.activation, bits) if attrs.padding == (0, 0) else None
     data = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap)))
     numbers = doubled(layer, data.reshape(outputs, -1))
     if numbers is None:
         return None
-    stream = two_channel_stream(numbers)
+    stream = two_channel_stream(numbers, bits)
     limits = int8_limits(attrs.activation, output.quantization)
-    fours = (stream.shape[1] - 8) // 4
+    fours = fours_of(stream, bits)
     sizes = [2 * (channels + gap) * max(0, (count - 1) * attrs.stride + attrs.kernel) for count in range(steps + 1)]
     turn, positions = best_stretch(steps, sizes, fours)
-    two = TwoChannels(fours, stride, outputs, *limits, turn)
+    two = TwoChannels(fours, stride, outputs, *limits, turn, bits)
     if not two.fits:
         return None
     rows = (positions - 1) * attrs.stride + attrs.kernel
@@ -117,7 +117,7 @@ def direct_conv1d(layer: Layer) -> Kernel | None:
     )
 
 
-def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
+def _gathered(layer: Layer, attrs: Conv1d, bits: WeightBits) -> Kernel | None:
     """A dilated one of few positions: what each of them sees is put together, and none shares it with another."""
     steps, outputs = layer.outputs[0].shape[1:]
     channels = layer.inputs[0].shape[2]
@@ -134,14 +134,14 @@ def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
         stride=stride,
     )
     if steps == 1:
-        return dense_kernel(layer, data, attrs.activation, fill)
+        return dense_kernel(layer, data, attrs.activation, bits, fill)
     numbers = doubled(layer, data)
     if numbers is None:
         return None
-    stream = two_channel_stream(numbers)
+    stream = two_channel_stream(numbers, bits)
     turn = 2 if steps % 3 else 3
     limits = int8_limits(attrs.activation, layer.outputs[0].quantization)
-    two = TwoChannels((stream.shape[1] - 8) // 4, stride, outputs, *limits, turn)
+    two = TwoChannels(fours_of(stream, bits), stride, outputs, *limits, turn, bits)
     if not two.fits:
         return None
     groups = steps // turn
@@ -164,7 +164,7 @@ def _gathered(layer: Layer, attrs: Conv1d) -> Kernel | None:
     )
 
 
-def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
+def _dilated(layer: Layer, attrs: Conv1d, bits: WeightBits) -> Kernel | None:
     """As of an image one pixel wide."""
     _, rows, channels = layer.inputs[0].shape
     return image_kernel(
@@ -178,4 +178,5 @@ def _dilated(layer: Layer, attrs: Conv1d) -> Kernel | None:
             (layer.outputs[0].shape[1], 1),
             attrs.activation,
         ),
+        bits,
     )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from firmware_export.ops.dense import Dense
 from firmware_export.ops.op import FusedActivation, int8_limits
-from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 BODY = """
@@ -20,34 +20,43 @@ const int32_t *w = @p@_stream;
     w += 2;
     for (int i = 0; i < @fours@; i++) {
         const uint32_t first = har_word(v), second = har_word(v + 2);
-        a = har_smlad((uint32_t)w[1], second, har_smlad((uint32_t)w[0], first, a));
-        b = har_smlad((uint32_t)w[3], second, har_smlad((uint32_t)w[2], first, b));
-        w += 4;
+        @products@
         v += 4;
     }
-    out[0] = har_requantize(a, w[0], w[1], w[2], @low@, @high@);
-    out[1] = har_requantize(b, w[3], w[4], w[5], @low@, @high@);
+    out[0] = har_requantize(@doubled@a, w[0], w[1], w[2], @low@, @high@);
+    out[1] = har_requantize(@doubled@b, w[3], w[4], w[5], @low@, @high@);
     w += 6;
 }
 """
+PRODUCTS = """
+a = har_smlad((uint32_t)w[1], second, har_smlad((uint32_t)w[0], first, a));
+b = har_smlad((uint32_t)w[3], second, har_smlad((uint32_t)w[2], first, b));
+w += 4;
+"""
+PACKED_PRODUCTS = """
+a = har_four_packed((uint32_t)w[0], first, second, a);
+b = har_four_packed((uint32_t)w[1], first, second, b);
+w += 2;
+"""
 
 
-def fast_dense(layer: Layer) -> Kernel | None:
+def fast_dense(layer: Layer, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
     """One stream of biases, weights and factors a pair of outputs; None for a single output."""
-    return dense_kernel(layer, layer.constant(1), layer.attrs(Dense).activation)
+    return dense_kernel(layer, layer.constant(1), layer.attrs(Dense).activation, bits)
 
 
 def dense_kernel(
-    layer: Layer, data: NDArray[np.int8], activation: FusedActivation, fill: str | None = None
+    layer: Layer, data: NDArray[np.int8], activation: FusedActivation, bits: WeightBits, fill: str | None = None
 ) -> Kernel | None:
     """The same of a layer whose weights ``[C_out, C_in]`` these are; ``fill`` puts x into ``wide`` otherwise."""
     outputs, inputs = data.shape
     numbers = doubled(layer, data) if outputs > 1 else None
     if numbers is None:
         return None
-    stream = two_channel_stream(numbers)
+    stream = two_channel_stream(numbers, bits)
+    int16 = bits is WeightBits.INT16
     low, high = int8_limits(activation, layer.outputs[0].quantization)
-    fours = (stream.shape[1] - 8) // 4
+    fours = fours_of(stream, bits)
     rest = 4 * fours - inputs
     zeros = f"memset(wide + {inputs}, 0, {2 * rest});\n" if rest else ""
     body = code(
@@ -59,6 +68,8 @@ def dense_kernel(
         whole=outputs // 2,
         last=outputs - 2,
         fours=fours,
+        products=code(PRODUCTS if int16 else PACKED_PRODUCTS),
+        doubled="" if int16 else "2 * ",
         low=low,
         high=high,
     )
@@ -66,6 +77,6 @@ def dense_kernel(
         body,
         constants={"stream": stream},
         scratch=Scratch("wide", 4 * fours, 16),
-        headers=("har_dsp.h",),
+        headers=("har_dsp.h",) if int16 else ("har_dsp.h", "har_packed.h"),
         condition="HAR_PAIRS",
     )

@@ -1,8 +1,9 @@
-"""Weights and factors for sums that are kept doubled, as words of two int16."""
+"""Weights and factors for sums that are kept doubled, as words of two int16; or of sums doubled last, of four int8."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,13 @@ from firmware_export.targets.c.layer import Layer, folded_bias
 
 LARGEST_SUM = 2**30 - 1  # doubled, it stays inside of int32
 LARGEST_EXPONENT = 20  # zero_point * 2^exponent and a sum stay inside of int32 together
+
+
+class WeightBits(IntEnum):
+    """How wide weights are kept for kernels in pairs."""
+
+    INT16 = 16  # fewest instructions
+    INT8 = 8  # half the flash
 
 
 @dataclass(frozen=True)
@@ -68,13 +76,26 @@ def in_pairs(channels: int) -> NDArray[np.intp]:
     return np.stack([first, first + 1], axis=1)
 
 
-def two_channel_stream(numbers: Doubled) -> NDArray[np.int32]:
-    """Return ``[pairs, words]``: what ``har_two_channels`` reads for two channels, one row a pair.
+def packed(rows: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Return ``[..., 4 N]`` int8 as ``[..., N]`` words, numbers 0, 2, 1 and 3 of each four from the low byte up."""
+    fours = rows.reshape(*rows.shape[:-1], -1, 4)[..., [0, 2, 1, 3]]
+    return np.ascontiguousarray(fours.astype(np.int8)).view("<i4")[..., 0].astype(np.int32)
+
+
+def two_channel_stream(numbers: Doubled, bits: WeightBits = WeightBits.INT16) -> NDArray[np.int32]:
+    """Return ``[pairs, words]``: what ``har_two_channels``, or its packed form, reads for two channels, one row a pair.
 
     An odd last channel comes in a pair with the one before it, whose outputs are then computed twice.
     """
     both = in_pairs(len(numbers.bias))
-    weight = words(filled_up(numbers.weight, 4))
-    fours = weight.shape[1] // 2
-    mixed = weight[both].reshape(len(both), 2, fours, 2).transpose(0, 2, 1, 3).reshape(len(both), -1)
-    return np.concatenate([numbers.bias[both], mixed, numbers.last[both].reshape(len(both), -1)], axis=1)
+    rows = filled_up(numbers.weight, 4)
+    int16 = bits is WeightBits.INT16
+    weight, bias = (words(rows), numbers.bias) if int16 else (packed((rows // 2).astype(np.int8)), numbers.bias // 2)
+    fours = rows.shape[1] // 4
+    mixed = weight[both].reshape(len(both), 2, fours, -1).transpose(0, 2, 1, 3).reshape(len(both), -1)
+    return np.concatenate([bias[both], mixed, numbers.last[both].reshape(len(both), -1)], axis=1, dtype=np.int32)
+
+
+def fours_of(stream: NDArray[np.int32], bits: WeightBits = WeightBits.INT16) -> int:
+    """Return how many products of a channel such a stream has, in fours."""
+    return int(stream.shape[1] - 8) * 4 // bits

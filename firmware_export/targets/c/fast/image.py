@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from firmware_export.ops.op import FusedActivation, int8_limits
 from firmware_export.ops.window2d import NO_PADDING, Padding2d, Pair
-from firmware_export.targets.c.fast.doubled import doubled, two_channel_stream
+from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
 from firmware_export.targets.c.fast.stretches import best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
@@ -115,7 +115,7 @@ class _Way:
         return self.stretches * (self.positions * position + self.numbers * CYCLES_OF_A_NUMBER)
 
 
-def image_kernel(layer: Layer, window: Window) -> Kernel | None:
+def image_kernel(layer: Layer, window: Window, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
     """Return the kernel of a convolution whose weight is ``[C_out, K_h, K_w, C_in]``, perhaps without ``K_w``.
 
     None for fewer than two outputs or positions, and where numbers do not fit.
@@ -123,7 +123,7 @@ def image_kernel(layer: Layer, window: Window) -> Kernel | None:
     data = layer.constant(1)
     weight = data.reshape(len(data), *window.kernel, window.image[2])
     ways = [way for way in (_patches(weight, window), _columns(weight, window)) if way is not None]
-    kernels = [_kernel(layer, window, way) for way in sorted(ways, key=lambda way: way.cycles)]
+    kernels = [_kernel(layer, window, way, bits) for way in sorted(ways, key=lambda way: way.cycles)]
     return next((kernel for kernel in kernels if kernel is not None), None)
 
 
@@ -174,14 +174,14 @@ def _columns(weight: NDArray[np.int8], window: Window) -> _Way | None:
     )
 
 
-def _kernel(layer: Layer, window: Window, way: _Way) -> Kernel | None:
+def _kernel(layer: Layer, window: Window, way: _Way, bits: WeightBits) -> Kernel | None:
     outputs = len(way.weight)
     numbers = doubled(layer, way.weight) if outputs > 1 else None
     if numbers is None:
         return None
-    stream = two_channel_stream(numbers)
+    stream = two_channel_stream(numbers, bits)
     limits = int8_limits(window.activation, layer.outputs[0].quantization)
-    two = TwoChannels((stream.shape[1] - 8) // 4, way.stride, outputs, *limits, way.turn)
+    two = TwoChannels(fours_of(stream, bits), way.stride, outputs, *limits, way.turn, bits)
     if not two.fits:
         return None
     rows, columns, channels = window.image

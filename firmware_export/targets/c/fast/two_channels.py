@@ -2,7 +2,8 @@
 
 Six sums, two words of x and four of weights fill the fourteen registers; a step of four products a sum is four loads
 and twelve ``smlad``. Where that computes too many positions it is two a turn: three loads and eight ``smlad``. Weights
-are doubled int16 in the order of use, so that one ``ldmia`` brings a step's.
+are doubled int16 in the order of use, so that one ``ldmia`` brings a step's; or int8, of which ``sxtb16`` makes int16
+(``har_packed.h``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware_export.affine import INT8_MAX, INT8_MIN
+from firmware_export.targets.c.fast.doubled import WeightBits
 from firmware_export.targets.c.layer import code
 
 LARGEST_OFFSET = 1020  # bytes, of LDRD
@@ -31,7 +33,7 @@ HAR_NAKED static void @name@(HAR_UNUSED const int32_t *stream, HAR_UNUSED const 
 #else
 static void @name@(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    @portable@(stream, x, y, groups, @fours@, @stride@, @outputs@, @low@, @high@);
+    @portable@(stream, x, y, @count@, @fours@, @stride@, @outputs@, @low@, @high@);
 }
 #endif
 """
@@ -54,8 +56,18 @@ THIRD_ENTRY = """
 mov r10, r6
 mov r11, r7
 """
-STEP = """
+WEIGHTS = """
 ldmia r12!, {r2-r5}
+"""
+PACKED_WEIGHTS = """
+ldrd r2, r4, [r12], #8
+sxtb16 r3, r2, ror #8
+sxtb16 r2, r2
+sxtb16 r5, r4, ror #8
+sxtb16 r4, r4
+"""
+STEP = """
+@weights@
 @third@
 ldrd r0, r1, [lr, #@second@]
 smlad r8, r2, r0, r8
@@ -138,6 +150,7 @@ class TwoChannels:
         outputs: int8 of y from one position to the next.
         low, high: what outputs are held inside of.
         positions: of a turn, 2 or 3.
+        bits: of a weight.
     """
 
     fours: int
@@ -146,6 +159,7 @@ class TwoChannels:
     low: int
     high: int
     positions: int = 3
+    bits: WeightBits = WeightBits.INT16
 
     @property
     def fits(self) -> bool:
@@ -156,12 +170,20 @@ class TwoChannels:
     @property
     def headers(self) -> tuple[str, ...]:
         """Of ``runtime``, where the portable form is."""
-        return ("har_dsp.h",) if self.positions == 3 else ("har_dsp.h", "har_two_positions.h")
+        header = {"har_two_channels": (), "har_two_positions": ("har_two_positions.h",)}
+        return ("har_dsp.h", *header.get(self._portable, ("har_packed.h",)))
+
+    @property
+    def _portable(self) -> str:
+        if self.bits is WeightBits.INT8:
+            return "har_two_channels_packed"
+        return "har_two_channels" if self.positions == 3 else "har_two_positions"
 
     def function(self, name: str) -> str:
         """Return the C function ``name(stream, x, y, groups)``, as assembly and as a call of the portable form."""
-        portable = "har_two_channels" if self.positions == 3 else "har_two_positions"
-        return code(FUNCTION, name=name, text=quoted(self._assembly()), portable=portable, **vars(self))
+        count = f"{self.positions} * groups" if self.bits is WeightBits.INT8 else "groups"
+        text = quoted(self._assembly())
+        return code(FUNCTION, name=name, text=text, portable=self._portable, count=count, **vars(self))
 
     def _assembly(self) -> list[str]:
         turns = self.fours // UNROLLED if self.fours > UNROLLED + 2 else 0
@@ -169,8 +191,9 @@ class TwoChannels:
         three = self.positions == 3
         sums = range(FIRST_SUM, FIRST_SUM + 2 * self.positions)
         third = code(THIRD_STEP, third=4 * self.stride) if three else ""
-        step = code(STEP, third=third, second=2 * self.stride)
-        lines = [code(ENTRY, looped=8 + 16 * UNROLLED * turns, third=code(THIRD_ENTRY) if three else "")]
+        int16 = self.bits is WeightBits.INT16
+        step = code(STEP, weights=code(WEIGHTS if int16 else PACKED_WEIGHTS), third=third, second=2 * self.stride)
+        lines = [code(ENTRY, looped=8 + self.bits * UNROLLED * turns, third=code(THIRD_ENTRY) if three else "")]
         if turns:
             lines += ["2:", f".rept {UNROLLED}", step, ".endr", code(TURN_END)]
         if rest:
@@ -178,6 +201,8 @@ class TwoChannels:
         lines.append("ldmia r12, {r0-r5}")
         for i in sums:
             multiplier, offset, exponent = ("r0", "r1", "r2") if i % 2 == 0 else ("r3", "r4", "r5")
+            if not int16:
+                lines.append(f"lsl r{i}, r{i}, #1")
             lines.append(requantized(f"r{i}", (multiplier, offset, exponent), self.low, self.high))
         lines.append("ldr r12, [sp, #12]")
         lines += [f"strb r{i}, [r12, #{self.outputs * (i // 2 - 3) + i % 2}]" for i in sums]
