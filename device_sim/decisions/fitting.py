@@ -86,7 +86,7 @@ def fit_decision(
         )
     if not train:
         raise DataError("there are no recordings of training people to learn a grammar from")
-    classes = train[0].logits.shape[1]
+    classes = validation[0].logits.shape[1]
     logits = np.concatenate([heard.logits for heard in validation])[known >= 0]
     temperature, nll = fit_temperature(logits, known[known >= 0])
     spec = DecisionSpec(temperature=temperature, grammar=fit_grammar(train, classes, window, hop))

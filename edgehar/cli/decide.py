@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from edgehar.bundle import Bundle
     from edgehar.recording import Recording
 
+DEFAULT = "hmm"  # of exports: docs/results/decisions.md
+ENGINES = ("litert_ref", "tflm", "onnxruntime")  # that fit a new export, the first that can
 COMPARED = ("none", "ema:0.5", "majority:3", "majority:5", "hmm", "hmm:lag=1", "hmm:lag=2")
 
 
@@ -46,10 +48,12 @@ def run(args: argparse.Namespace) -> int:
     wishes = [parse_decision(text) for text in ([args.decision] if args.decision else COMPARED)]
     bundle = Bundle.open(args.bundle)
     train, validation = people_of(bundle)
-    heard = listen(bundle, (*train, *validation), args.engine)
+    needs_train = any(wish.unknown_rate is not None for wish in wishes)
+    known = listen(bundle, train, args.engine) if needs_train else labels_of(bundle, train)
+    heard = listen(bundle, validation, args.engine)
     rows, fits = [], []
     for wish in wishes:
-        fits.append(fit(wish, bundle, heard[: len(train)], heard[len(train) :]))
+        fits.append(fit(wish, bundle, known, heard))
         rows.append({"decision": wish.text, **figures(bundle, fits[-1], validation, args.engine)})
     console = Console()
     console.print(table(rows, fits[0], validation))
@@ -106,6 +110,43 @@ def listen(bundle: Bundle, recordings: Sequence[Recording], engine: str) -> list
         outputs = np.concatenate([none, *(batch.outputs for batch in device.batches(fitted.samples))])
         heard.append(Heard(head.quant.dequantize(outputs), fitted.labels))
     return heard
+
+
+def labels_of(bundle: Bundle, recordings: Sequence[Recording]) -> list[Heard]:
+    """Return the labels of recordings alone, which is all that a grammar needs."""
+    import numpy as np
+
+    from device_sim.decisions.fitting import Heard
+    from device_sim.sources import on_device
+
+    none = np.empty((0, len(bundle.manifest.heads[0].labels)), np.float32)
+    labels = [on_device(recording, bundle.manifest).labels for recording in recordings]
+    return [Heard(none, each) for each in labels if each is not None]
+
+
+def fit_into(bundle: Bundle, text: str) -> Bundle:
+    """Fit the stage asked for to a bundle, which is written anew.
+
+    Raises:
+        UsageError: the bundle has no validation people, or there is no such stage.
+        DataError: there is too little to fit on.
+        EngineError: no engine here runs the bundle.
+    """
+    from device_sim.decisions.wish import parse_decision
+    from device_sim.engines import ENGINES as TABLE
+    from edgehar.errors import EngineError
+
+    wish = parse_decision(text)
+    train, validation = people_of(bundle)
+    able = [name for name in ENGINES if TABLE[name].runs(bundle.manifest) and _has_file(bundle, TABLE[name].extension)]
+    if not able:
+        raise EngineError(f"{bundle.path}: none of {', '.join(ENGINES)} runs it, so no decision stage can be fitted")
+    known = listen(bundle, train, able[0]) if wish.unknown_rate is not None else labels_of(bundle, train)
+    return write(bundle, wish, fit(wish, bundle, known, listen(bundle, validation, able[0])), bundle.path)
+
+
+def _has_file(bundle: Bundle, extension: str) -> bool:
+    return bundle.manifest.precision.model_file(extension) in bundle.manifest.files
 
 
 def fit(wish: DecisionWish, bundle: Bundle, train: Sequence[Heard], validation: Sequence[Heard]) -> Fitted:

@@ -65,6 +65,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how torch becomes a graph: PyTorch's ONNX exporter, or litert-torch for layers it cannot place "
         "(default: onnx)",
     )
+    parser.add_argument(
+        "--decision",
+        metavar="SPEC",
+        help="decision stage, fitted to training and validation people, as none, ema:0.6, hmm:lag=1,unknown=1%% "
+        "(docs/decision_stage.md; default: hmm where the run has validation people, else none)",
+    )
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
 
@@ -241,6 +247,7 @@ def run(args: argparse.Namespace) -> int:
     """Export and print the evidence."""
     from rich.console import Console
 
+    from device_sim.decisions.wish import parse_decision
     from edgehar.cli.web_page import export_page
     from edgehar.errors import UsageError
     from edgehar.files import write_json
@@ -261,6 +268,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--streaming is about the C sources; ask for them: --target tflite,onnx,c")
     if args.hop is not None and args.hop < 1:
         raise UsageError(f"--hop {args.hop}: expected at least 1 sample")
+    if args.decision is not None:
+        parse_decision(args.decision)  # not after minutes of export
     err = Console(stderr=True)
     with err.status("reading the run", spinner="line") if sys.stderr.isatty() else _Silent() as status:
         trained = open_run(args.run)
@@ -277,11 +286,30 @@ def run(args: argparse.Namespace) -> int:
         )
         plan = replace(plan, optimize=Optimize(args.optimize), streaming=args.streaming)
         exported = export_bundle(plan, args.out, status.update)
+        status.update("fitting the decision stage")
+        exported, decides = _decided(exported, args.decision)
     Console().print(export_table(exported))
+    Console().print(decides)
     if args.json:
         evidence = exported.bundle.manifest.provenance["verification"]
         write_json(args.json, {"verification": evidence, "timings_s": dict(exported.timings_s)})
     return 0
+
+
+def _decided(exported: Exported, wish: str | None) -> tuple[Exported, str]:
+    """The export with the decision stage asked for, and a line that says which; what was not asked for may fail."""
+    from edgehar.cli.decide import DEFAULT, fit_into
+    from edgehar.errors import DataError, EngineError, UsageError
+
+    if wish == "none":
+        return exported, "decides window by window"
+    try:
+        bundle = fit_into(exported.bundle, wish or DEFAULT)
+    except (UsageError, DataError, EngineError) as error:
+        if wish is not None:
+            raise
+        return exported, f"decides window by window: {error}"
+    return replace(exported, bundle=bundle), f"decides by {wish or DEFAULT}"
 
 
 def run_foreign(args: argparse.Namespace, targets: Sequence[str]) -> int:
@@ -296,6 +324,8 @@ def run_foreign(args: argparse.Namespace, targets: Sequence[str]) -> int:
 
     if args.slim:
         raise UsageError("--slim belongs to a run: a folder of --from has no float files to leave out")
+    if args.decision is not None:
+        raise UsageError("--decision belongs to a run: a file of --from has no activities")
     if args.converter != "onnx":
         raise UsageError("--converter belongs to a run: a file of --from is converted already")
     if args.streaming or args.hop is not None:
