@@ -58,7 +58,7 @@ class Firmware {
     const begin = this.calls.page_event.value;
     if (this.view.getUint8(begin + data.event.kind) !== EVENT_ACTIVITY) return null;
     const label = this.view.getInt16(begin + data.event.label, true);
-    return { label: data.heads[0].labels[label], ms: this.view.getUint32(begin + data.event.start_ms, true) };
+    return { label: data.event_labels[label], ms: this.view.getUint32(begin + data.event.start_ms, true) };
   }
 
   counts() {

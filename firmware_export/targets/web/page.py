@@ -77,6 +77,7 @@ def write_page(
         "rate_hz": manifest.rate_hz,
         "channels": [_channel(each) for each in manifest.channels],
         "heads": [_head(each, i, decision) for i, each in enumerate(manifest.heads)],
+        "event_labels": list(manifest.event_labels),
         "event": {name: _field(EVENT, name)[1] for name in ("kind", "label", "start_ms")},
         "samples": _base64(np.ascontiguousarray(samples, "<f4").tobytes()),
         "logits": [_base64(np.ascontiguousarray(each, np.int8).tobytes()) for each in logits],
