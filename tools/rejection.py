@@ -23,7 +23,7 @@ from device_sim.decisions.unfamiliar import Unfamiliar
 from device_sim.decisions.wish import parse_decision
 from device_sim.simulate import simulate
 from edgehar.bundle import Bundle
-from edgehar.cli.decide import listen, people_of
+from edgehar.cli.decide import labels_of, listen, people_of
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.files import write_json
@@ -33,7 +33,7 @@ from edgehar.signal import FLOAT32, sliding_windows, window_labels
 ENGINE = "litert_ref"
 BUNDLES = ("ds_cnn_3k", "ds_cnn", "ds_cnn_30k")
 RATE = 0.01  # of false alarms, for windows of none of the activities
-WISHES = tuple(f"{stage}:uncertain={rate}" for stage in ("none", "hmm") for rate in ("1%", "2%", "5%"))
+STAGES, UNCERTAIN_RATES = ("none", "hmm"), ("1%", "2%", "5%")
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
@@ -186,44 +186,31 @@ def unknown(bundle: Bundle, recordings: Sequence[Recording]) -> dict[str, Any]:
 def uncertain(bundle: Bundle, recordings: Sequence[Recording]) -> list[dict[str, Any]]:
     """What is left and how right that is, at each rate."""
     manifest = bundle.manifest
-    train, validation = (listen(bundle, people, ENGINE) for people in people_of(bundle))
+    train, validation = people_of(bundle)
+    known, heard = labels_of(bundle, train), listen(bundle, validation, ENGINE)
     test = select(recordings, manifest.provenance["data"]["test_subjects"])
     rows = []
-    for wish in (parse_decision(text) for text in WISHES):
-        spec = fit_decision(wish, train, validation, manifest.window, manifest.hop).spec
-        summary = simulate(replace(bundle, manifest=replace(manifest, decision=spec)), test, ENGINE).summary
-        decision = summary["decision"]
-        wrong = 1 - decision["covered_accuracy"]
-        rows.append(
-            {
-                "decision": wish.text,
-                "below": spec.uncertain_below,
-                "coverage": decision["coverage"],
-                "covered_accuracy": decision["covered_accuracy"],
-                "false_alarms": _rejected_right(bundle, spec, test),
-                "wrong_left": wrong * decision["coverage"],
-            }
-        )
+    for stage in STAGES:
+        wishes = [parse_decision(f"{stage}:uncertain={rate}") for rate in UNCERTAIN_RATES]
+        specs = [fit_decision(wish, known, heard, manifest.window, manifest.hop).spec for wish in wishes]
+        plain = replace(manifest, decision=replace(specs[0], uncertain_below=0.0))
+        traces = simulate(replace(bundle, manifest=plain), test, ENGINE).traces
+        truth, decided = (np.concatenate([getattr(t, name) for t in traces]) for name in ("truth", "decisions"))
+        sure = np.concatenate([t.probabilities for t in traces])[np.arange(len(decided)), decided]
+        right = (decided == truth)[truth >= 0]
+        for wish, spec in zip(wishes, specs, strict=True):
+            named = (sure >= np.float32(spec.uncertain_below))[truth >= 0]
+            rows.append(
+                {
+                    "decision": wish.text,
+                    "below": spec.uncertain_below,
+                    "coverage": float(named.mean()),
+                    "covered_accuracy": float(right[named].mean()),
+                    "wrong_left": float((named & ~right).mean()),
+                    "false_alarms": float((~named)[right].mean()),
+                }
+            )
     return rows
-
-
-def _rejected_right(bundle: Bundle, spec: Any, test: Sequence[Recording]) -> float:
-    """Share of the decisions that would be right which are rejected."""
-    manifest = bundle.manifest
-    said = [
-        simulate(replace(bundle, manifest=replace(manifest, decision=each)), test, ENGINE).traces
-        for each in (replace(spec, uncertain_below=0.0), spec)
-    ]
-    truth, bare, kept = (
-        np.concatenate(parts)
-        for parts in (
-            [t.truth for t in said[0]],
-            [t.decisions for t in said[0]],
-            [t.decisions for t in said[1]],
-        )
-    )
-    right = (truth >= 0) & (bare == truth)
-    return float((kept != bare)[right].mean())
 
 
 UNCERTAIN = (
@@ -261,18 +248,12 @@ def main() -> None:
     found = []
     for name in BUNDLES:
         bundle = Bundle.open(f"zoo:{name}")
-        found.append(
-            {
-                "bundle": name,
-                "bundle_sha256": bundle.sha256,
-                "uncertain": uncertain(bundle, recordings),
-                "unknown": unknown(bundle, recordings),
-            }
-        )
+        refused = {"uncertain": uncertain(bundle, recordings), "unknown": unknown(bundle, recordings)}
+        found.append({"bundle": name, "bundle_sha256": bundle.sha256, **refused})
+        print(tables(found[-1:]), flush=True)
     write_json(options.json, {"engine": ENGINE, "rate": RATE, "bundles": found})
     if options.page:
         write_table(options.page, tables(found))
-    print(tables(found))
 
 
 if __name__ == "__main__":
