@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -172,8 +173,6 @@ def test_the_hash_is_of_samples_labels_channels_and_rate():
     (first,) = replayed([recording])
     assert replayed([recording.cut(0, 1500)]) == [first]
     assert replayed([recording.cut(0, 1499)])[0]["sha256"] != first["sha256"]
-    from dataclasses import replace
-
     other = recording.samples.copy()
     other[700, 3] += 1e-3
     labels = recording.labels.copy()
@@ -288,6 +287,18 @@ def test_energy_is_compared_on_one_board(pair):
     assert not compare(a, b, {"max_energy_increase": 8}).passed
     b["energy"]["board"] = "y"
     assert rows_of(compare(a, b))["energy_uj"].note == "not of the same board"
+
+
+def test_people_without_labels_count_for_nothing(results, tmp_path):
+    nobody = replace(RECORDINGS[0], name="more", subject="person9", labels=None)
+    bundle = make_tiny_bundle(tmp_path)
+    summary = simulate(bundle, [*RECORDINGS, nobody], "litert_ref").summary
+    rows = rows_of(compare(summary, summary, {"max_accuracy_drop": 0}))
+    assert rows["accuracy"].a == pytest.approx(100 * summary["accuracy"])
+    assert rows["event_f1"].a == pytest.approx(100 * summary["events"]["f1"])
+    alone = simulate(bundle, [nobody], "litert_ref").summary
+    rows = rows_of(compare(alone, alone))
+    assert {rows[score.name].note for score in SCORES} == {"no truth to score with"}
 
 
 def test_one_person_has_no_interval(results):

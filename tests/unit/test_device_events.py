@@ -18,7 +18,7 @@ from device_sim.events.runs import Runs, all_runs, runs_of
 from device_sim.events.score import delay_summary, event_scores, score
 from device_sim.results import Event, RecordingTrace
 
-LETTERS = {".": -1, "a": 0, "b": 1, "c": 2}
+LETTERS = {".": -1, "a": 0, "b": 1, "c": 2, "d": 3}
 
 
 def track(drawn):
@@ -194,6 +194,15 @@ def test_false_alarms_are_insertions_announced_where_nothing_is_labelled():
     inside = score(trace("...aaaa....aa", "...abba....aa"), 3)
     assert (inside.false_alarms, inside.flips) == (0, 2)
     assert false_alarms(track("a."), np.array([5]), np.array([True])) == 0  # after the end
+
+
+def test_what_names_no_activity_is_null_and_still_a_flip():
+    scored = score(trace("...aaaa....aa", "ddaaadaadddaa"), 3)  # d: uncertain, the label after the three
+    assert scored.false_alarms == 0
+    assert scored.flips == 2  # d within the first, and back
+    assert scored.announced.sum() == 3
+    assert scored.samples[0].substituted == 0
+    assert scored.samples[0].fragmented == 1
 
 
 def test_delays_count_from_the_announcement_and_categories_from_the_log():

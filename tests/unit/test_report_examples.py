@@ -62,11 +62,18 @@ def test_a_few_of_each_kind_of_several_people_with_their_samples(bundle):
 
 def test_the_window_is_the_one_that_a_late_decision_is_about(bundle, tmp_path):
     grammar = Grammar(tuple(tuple(0.8 if i == j else 0.1 for j in range(3)) for i in range(3)))
-    late = altered(bundle, tmp_path, decision=DecisionSpec("hmm", grammar=grammar, lag=2))
-    for example in simulate(late, RECORDINGS[:2], "litert_ref").examples:
-        start = round(example.start_s * 50)
-        labels = next(r for r in RECORDINGS if r.name == example.recording).labels[start : start + 32]
+    slim = {name: array for name, array in bundle.arrays("baseline.npz").items() if name.startswith("labels/")}
+    files = {"baseline.npz": dump_npz(**slim)}  # without logits the baseline is of single windows
+    late = altered(bundle, tmp_path, files, decision=DecisionSpec("hmm", grammar=grammar, lag=2))
+    result = simulate(late, RECORDINGS, "litert_ref")
+    assert len(result.examples) > 6
+    traces = {t.recording: t for t in result.traces}
+    for example in result.examples:
+        start, trace = round(example.start_s * 50), traces[example.recording]
+        labels = trace.sample_labels[start : start + 32]
         assert example.truth == (labels[0] if (labels == labels[0]).all() else -1)
+        decided = int(np.flatnonzero(trace.starts == start)[0]) + 2
+        assert (example.device, example.baseline) == (trace.compared[decided], trace.baseline[decided])
 
 
 def test_samples_are_those_that_reached_a_device_with_faults(bundle):
