@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -33,6 +36,25 @@ MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is
 MAX_MANIFEST_BYTES = 4 * 2**20
 ZOO_PREFIX = "zoo:"
 ZOO_FOLDER = Path(__file__).parent / "zoo"
+
+# What zipfile and numpy raise on a file with arbitrary bytes changed.
+DAMAGED_NPZ = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    tokenize.TokenError,
+    NotImplementedError,
+    RecursionError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -272,9 +294,9 @@ class Manifest:
             fields["decision"] = DecisionSpec.from_dict(data["decision"])
             fields["files"] = {name: FileEntry(**entry) for name, entry in data["files"].items()}
             manifest = cls(**fields)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BundleError(f"manifest is malformed: {error!r}; export the model again") from None
-        manifest._check()
+            manifest._check()
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+            raise BundleError(f"manifest is malformed: {error!r:.200}; export the model again") from None
         return manifest
 
     def _check(self) -> None:
@@ -587,13 +609,5 @@ def load_npz(data: bytes, where: str, max_bytes: int = MAX_FILE_BYTES) -> dict[s
                 with archive.open(info) as member:
                     arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
             return arrays
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        MemoryError,
-    ) as error:
+    except DAMAGED_NPZ as error:
         raise BundleError(f"{where}: not a readable .npz ({error}); get it again") from None

@@ -18,6 +18,8 @@ def from_mapping(cls: type, data: Mapping[str, Any], where: str) -> Any:
         ConfigError: an unknown key (with the nearest accepted one), a missing one, a value of the wrong type, or one
             that the dataclass refuses.
     """
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where} is {str(data)[:60]!r}, expected keys with values")
     hints = typing.get_type_hints(cls)
     accepted = [f.name for f in dataclasses.fields(cls)]
     values = {}
@@ -48,7 +50,10 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         return {str(key): _typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     scalar = origin or kind
     if scalar is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{where} is a number of {len(str(value))} digits, expected a usual one") from None
     if type(value) is scalar or (scalar is Mapping and isinstance(value, Mapping)):
         return value
     raise ConfigError(f"{where} is {value!r}, expected {getattr(scalar, '__name__', scalar)}")

@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.bundle import DAMAGED_NPZ
 from edgehar.errors import DataError
 from edgehar.files import write_atomic
 from edgehar.recording import Channel, Recording
 
 FORMAT_VERSION = 1
-
-# What zipfile and numpy raise on a file with arbitrary bytes changed.
-DAMAGED_NPZ = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    SyntaxError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-    tokenize.TokenError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 
 
 @dataclass(frozen=True, eq=False)

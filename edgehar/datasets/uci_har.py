@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.bundle import DAMAGED_NPZ
 from edgehar.datasets.archive import Members, open_members
 from edgehar.datasets.cache import (
-    DAMAGED_NPZ,
     Packed,
     find_in_source_folders,
     pack,

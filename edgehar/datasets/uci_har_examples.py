@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.bundle import DAMAGED_NPZ
 from edgehar.datasets import uci_har
 from edgehar.datasets.archive import Members, open_members
-from edgehar.datasets.cache import DAMAGED_NPZ, find_in_source_folders, source_folders
+from edgehar.datasets.cache import find_in_source_folders, source_folders
 from edgehar.datasets.checksums import check_sha256, known_sha256
 from edgehar.datasets.examples import Examples, ExampleSet
 from edgehar.errors import DataError

@@ -49,7 +49,7 @@ class FrontEnd:
         width = len(self.select)
         if len(self.gain) != width or len(self.names) != width:
             raise ValueError(f"front end: {width} columns, {len(self.gain)} gains, {len(self.names)} names")
-        if not all(abs(factor) <= RAW_LIMIT for factor in self.gain):
+        if not all(abs(factor) <= float(RAW_LIMIT) for factor in self.gain):
             raise ValueError(f"front end: gains {self.gain}, expected finite ones of at most {RAW_LIMIT:g}")
         if not all(0 <= i < len(self.channels) for i in self.select):
             raise ValueError(f"front end: select {self.select} is outside the {len(self.channels)} raw channels")
@@ -123,7 +123,7 @@ class FrontEnd:
                 steps.append(STEPS[entry["op"]](**options))
             fields = ("channels", "select", "gain", "names", "mean", "inv_std")
             return cls(steps=tuple(steps), **{name: tuple(data[name]) for name in fields})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"front end: malformed description ({error!r})") from None
 
 

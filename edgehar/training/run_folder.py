@@ -37,6 +37,10 @@ from edgehar.training.quantization_aware import QuantizationAware
 CONFIG_FILE = "config.json"
 START_FILE = "start.json"
 RUN_SCHEMA_VERSION = 2
+DAMAGED_RUN = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, IndexError, RuntimeError, MemoryError),
+    safetensors.SafetensorError,
+)
 MAX_RUN_JSON_BYTES = 16 * 2**20
 
 
@@ -143,8 +147,8 @@ def open_run(path: Path) -> TrainedRun:
         network = build_network(config, inputs)
         weights = safetensors.torch.load((path / "weights.safetensors").read_bytes())
         network.load_state_dict(weights)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except DAMAGED_RUN as error:
+        reason = (str(error).splitlines() or ["no reason"])[0][:200]
         raise DataError(f"{path}: damaged run folder ({type(error).__name__}: {reason}); train it again") from None
     network.eval()
     return TrainedRun(path, config, split, front_end, inputs, network, record)

@@ -363,7 +363,8 @@ def guess_unit(quantity: str, x: NDArray[np.float64], stated: str | None) -> Gue
         return Guess(what, stated, "the column's name, or the file, says so")
     finite = x[np.isfinite(x).all(axis=1)]
     if quantity == "acc" and len(finite):
-        length = float(np.median(np.sqrt((finite**2).sum(axis=1))))
+        with np.errstate(over="ignore"):
+            length = float(np.median(np.sqrt((finite**2).sum(axis=1))))
         for unit, low, high in (("g", 0.5, 2.0), ("m/s2", 6.0, 15.0), ("mg", 500.0, 2000.0)):
             if low <= length <= high:
                 return Guess(

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.datasets.cache import DAMAGED_NPZ, Packed, pack
+from edgehar.bundle import DAMAGED_NPZ
+from edgehar.datasets.cache import Packed, pack
 from edgehar.datasets.dataset import Dataset
 from edgehar.datasets.splits import k_fold_by_subject
 from edgehar.errors import DataError, UsageError
