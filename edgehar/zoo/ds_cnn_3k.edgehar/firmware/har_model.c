@@ -1,14 +1,14 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 663d82c8d53edfc956fafb54d92641edec9d961f4b8f1c9bfbbbc3a45373b30b */
+ * 9a16deed4e905da8ba23f1b024029ca707c9189a43508310c68b7d8f8e4c8361 */
 #include "har_model.h"
 
 #include <string.h>
 
 #include "har_dsp.h"
+#include "har_few_positions.h"
 #include "har_fixed_point.h"
 #include "har_two_by_two.h"
-#include "har_two_positions.h"
 
 #if HAR_PAIRS
 static const int32_t layer_0_conv1d_stream[552] = {
@@ -396,7 +396,7 @@ static const int32_t layer_2_conv1d_stream[240] = {
 };
 
 #if HAR_DSP
-/* Two channels at 2 * groups positions: stream, x and y as of har_two_positions. */
+/* Two channels at 2 * groups positions: stream, x and y as of har_few_positions. */
 HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_UNUSED const int16_t *x,
     HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
@@ -467,7 +467,7 @@ HAR_NAKED static void layer_2_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
 #else
 static void layer_2_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    har_two_positions(stream, x, y, groups, 3, 12, 24, -128, 127);
+    har_few_positions(stream, x, y, 2 * groups, 3, 12, 24, -128, 127);
 }
 #endif
 /* relu_2: conv1d, [16, 12] to [16, 24] */
@@ -707,7 +707,7 @@ static const int32_t layer_4_conv1d_stream[640] = {
 };
 
 #if HAR_DSP
-/* Two channels at 2 * groups positions: stream, x and y as of har_two_positions. */
+/* Two channels at 2 * groups positions: stream, x and y as of har_few_positions. */
 HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_UNUSED const int16_t *x,
     HAR_UNUSED int8_t *y, HAR_UNUSED int groups)
 {
@@ -778,7 +778,7 @@ HAR_NAKED static void layer_4_conv1d_two(HAR_UNUSED const int32_t *stream, HAR_U
 #else
 static void layer_4_conv1d_two(const int32_t *stream, const int16_t *x, int8_t *y, int groups)
 {
-    har_two_positions(stream, x, y, groups, 6, 24, 40, -128, 127);
+    har_few_positions(stream, x, y, 2 * groups, 6, 24, 40, -128, 127);
 }
 #endif
 /* relu_4: conv1d, [8, 24] to [8, 40] */

@@ -1,25 +1,26 @@
-"""``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at two or three positions a turn.
+"""``conv1d`` for speed: x widened to int16 a stretch at a time, then two channels at up to three positions a turn.
 
-A stretch is as many positions as ``stretches`` says; the last one may overlap the one before it. A single position,
-as a hop may bring, is a dense layer. A position of an undilated kernel sees consecutive numbers, so nothing is
-gathered; dilated ones take ``image``.
+A stretch is as many positions as ``stretches`` says; the last one may overlap the one before it. A position of an
+undilated kernel sees consecutive numbers, so nothing is gathered; dilated ones of many positions take ``image``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_export.ops.conv1d import Conv1d
 from firmware_export.ops.op import int8_limits
-from firmware_export.targets.c.fast.dense import dense_kernel
 from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
 from firmware_export.targets.c.fast.image import Window, image_kernel
-from firmware_export.targets.c.fast.stretches import best_stretch
+from firmware_export.targets.c.fast.stretches import TURNS, best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.fast.winograd_conv1d import winograd_conv1d
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
-MOST_GATHERED = 4  # positions
+MOST_GATHERED = 4  # positions of a dilated kernel
 SLACK = 4  # int16 behind the last row: products are counted in fours
 BODY = """
 for (int s = 0; s < @stretches@; s++) {
@@ -34,21 +35,33 @@ for (int s = 0; s < @stretches@; s++) {
 }
 """
 GATHER = """
-for (int t = 0; t < @steps@; t++) {
+for (int i = 0; i < @steps@; i++) {
     for (int k = 0; k < @kernel@; k++) {
-        har_widen(x + @step@ * t + @tap@ * k, wide + @stride@ * t + @channels@ * k, @channels@);
+        har_widen(x + @step@ * i + @tap@ * k, wide + @stride@ * i + @channels@ * k, @channels@);
     }
 }
 """
-TURNS_ALONE = """
-const int32_t *stream = @p@_stream;
-@fill@
-for (int o = 0; o < @pairs@; o++) {
-    @p@_two(stream, wide, y + 2 * o, @groups@);
-    stream += @words@;
-}
-@odd@
-"""
+
+
+@dataclass(frozen=True, eq=False)
+class _Stretch:
+    """How x lies in ``wide``.
+
+    Attributes:
+        weight: ``[C_out, products]``, zero where ``wide`` has a gap.
+        stride: int16 from one position to the next.
+        turn: positions of a turn.
+        positions: of a stretch.
+        numbers: int16 of it.
+        widen: the statements that fill it from position ``t`` on.
+    """
+
+    weight: NDArray[np.int8]
+    stride: int
+    turn: int
+    positions: int
+    numbers: int
+    widen: str
 
 
 def fast_conv1d(layer: Layer) -> Kernel | None:
@@ -58,50 +71,32 @@ def fast_conv1d(layer: Layer) -> Kernel | None:
 
 def direct_conv1d(layer: Layer, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
     """One stream of biases, weights and factors a pair of channels; None for grouped or tiny convolutions."""
-    attrs, x = layer.attrs(Conv1d), layer.inputs[0]
-    output = layer.outputs[0]
-    steps, outputs = output.shape[1:]
-    if attrs.dilation > 1 and attrs.kernel > 1 and attrs.groups == 1:
-        few = steps <= MOST_GATHERED and attrs.padding == (0, 0) and outputs > 1
-        return _gathered(layer, attrs, bits) if few else _dilated(layer, attrs, bits)
-    channels = x.shape[2]
-    gap = (attrs.stride * channels) % 2
-    stride = attrs.stride * (channels + gap)
+    attrs = layer.attrs(Conv1d)
+    steps, outputs = layer.outputs[0].shape[1:]
     if attrs.groups > 1 or outputs < 2:
         return None
-    if steps == 1:
-        seen = layer.constant(1).reshape(outputs, -1)
-        return dense_kernel(layer, seen, attrs.activation, bits) if attrs.padding == (0, 0) else None
-    data = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap)))
-    numbers = doubled(layer, data.reshape(outputs, -1))
+    dilated = attrs.dilation > 1 and attrs.kernel > 1
+    if dilated and (steps > MOST_GATHERED or attrs.padding != (0, 0)):
+        return _dilated(layer, attrs, bits)
+    stretch = _gathered(layer, attrs) if dilated else _consecutive(layer, attrs)
+    numbers = doubled(layer, stretch.weight)
     if numbers is None:
         return None
     stream = two_channel_stream(numbers, bits)
-    limits = int8_limits(attrs.activation, output.quantization)
-    fours = fours_of(stream, bits)
-    sizes = [2 * (channels + gap) * max(0, (count - 1) * attrs.stride + attrs.kernel) for count in range(steps + 1)]
-    turn, positions = best_stretch(steps, sizes, fours)
-    two = TwoChannels(fours, stride, outputs, *limits, turn, bits)
+    limits = int8_limits(attrs.activation, layer.outputs[0].quantization)
+    two = TwoChannels(fours_of(stream, bits), stretch.stride, outputs, *limits, stretch.turn, bits)
     if not two.fits:
         return None
-    rows = (positions - 1) * attrs.stride + attrs.kernel
-    if gap or attrs.padding != (0, 0):
-        widen = (
-            f"har_widen_rows(x, wide, {attrs.stride} * t - {attrs.padding[0]}, {rows}, {x.shape[1]}, {channels}, "
-            f"{gap}, {x.quantization.zero_point});"
-        )
-    else:
-        widen = f"har_widen(x + {attrs.stride * channels} * t, wide, {rows * channels});"
-    groups = positions // turn
+    groups = stretch.positions // stretch.turn
     last = f"{layer.prefix}_two(stream, wide, y + {outputs} * t + {outputs - 2}, {groups});"
     body = code(
         BODY,
-        widen=widen,
+        widen=stretch.widen,
         odd=last if outputs % 2 else "",
         p=layer.prefix,
-        stretches=-(-steps // positions),
-        positions=positions,
-        last=steps - positions,
+        stretches=-(-steps // stretch.positions),
+        positions=stretch.positions,
+        last=steps - stretch.positions,
         pairs=outputs // 2,
         outputs=outputs,
         groups=groups,
@@ -110,58 +105,50 @@ def direct_conv1d(layer: Layer, bits: WeightBits = WeightBits.INT16) -> Kernel |
     return Kernel(
         body,
         constants={"stream": stream},
-        scratch=Scratch("wide", rows * (channels + gap) + SLACK, 16),
+        scratch=Scratch("wide", stretch.numbers + SLACK, 16),
         headers=two.headers,
         condition="HAR_PAIRS",
         functions=two.function(f"{layer.prefix}_two"),
     )
 
 
-def _gathered(layer: Layer, attrs: Conv1d, bits: WeightBits) -> Kernel | None:
-    """A dilated one of few positions: what each of them sees is put together, and none shares it with another."""
+def _consecutive(layer: Layer, attrs: Conv1d) -> _Stretch:
+    """Rows of x one after another, which neighbouring positions share."""
+    x, (steps, outputs) = layer.inputs[0], layer.outputs[0].shape[1:]
+    channels = x.shape[2]
+    gap = (attrs.stride * channels) % 2
+    weight = np.pad(layer.constant(1), ((0, 0), (0, 0), (0, gap))).reshape(outputs, -1)
+    rows = [max(0, (count - 1) * attrs.stride + attrs.kernel) for count in range(steps + 1)]
+    sizes = [2 * (channels + gap) * count for count in rows]
+    turn, positions = best_stretch(steps, sizes, -(-weight.shape[1] // 4))
+    if gap or attrs.padding != (0, 0):
+        widen = (
+            f"har_widen_rows(x, wide, {attrs.stride} * t - {attrs.padding[0]}, {rows[positions]}, {x.shape[1]}, "
+            f"{channels}, {gap}, {x.quantization.zero_point});"
+        )
+    else:
+        widen = f"har_widen(x + {attrs.stride * channels} * t, wide, {rows[positions] * channels});"
+    return _Stretch(weight, attrs.stride * (channels + gap), turn, positions, sizes[positions] // 2, widen)
+
+
+def _gathered(layer: Layer, attrs: Conv1d) -> _Stretch:
+    """What each position sees put together: dilated, few positions share little."""
     steps, outputs = layer.outputs[0].shape[1:]
     channels = layer.inputs[0].shape[2]
-    run = attrs.kernel * channels
-    stride = run + run % 2
-    data = np.pad(layer.constant(1).reshape(outputs, -1), ((0, 0), (0, stride - run)))
-    fill = code(
+    products = attrs.kernel * channels
+    stride = products + products % 2
+    widen = code(
         GATHER,
         steps=steps,
         kernel=attrs.kernel,
-        channels=channels,
         step=attrs.stride * channels,
         tap=attrs.dilation * channels,
         stride=stride,
+        channels=channels,
     )
-    if steps == 1:
-        return dense_kernel(layer, data, attrs.activation, bits, fill)
-    numbers = doubled(layer, data)
-    if numbers is None:
-        return None
-    stream = two_channel_stream(numbers, bits)
-    turn = 2 if steps % 3 else 3
-    limits = int8_limits(attrs.activation, layer.outputs[0].quantization)
-    two = TwoChannels(fours_of(stream, bits), stride, outputs, *limits, turn, bits)
-    if not two.fits:
-        return None
-    groups = steps // turn
-    body = code(
-        TURNS_ALONE,
-        fill=fill,
-        p=layer.prefix,
-        pairs=outputs // 2,
-        groups=groups,
-        words=stream.shape[1],
-        odd=f"{layer.prefix}_two(stream, wide, y + {outputs - 2}, {groups});" if outputs % 2 else "",
-    )
-    return Kernel(
-        body,
-        constants={"stream": stream},
-        scratch=Scratch("wide", steps * stride + SLACK, 16),
-        headers=two.headers,
-        condition="HAR_PAIRS",
-        functions=two.function(f"{layer.prefix}_two"),
-    )
+    weight = np.pad(layer.constant(1).reshape(outputs, -1), ((0, 0), (0, stride - products)))
+    turn = next(turn for turn in TURNS if steps % turn == 0)
+    return _Stretch(weight, stride, turn, steps, steps * stride, widen)
 
 
 def _dilated(layer: Layer, attrs: Conv1d, bits: WeightBits) -> Kernel | None:

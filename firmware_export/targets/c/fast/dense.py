@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from firmware_export.ops.dense import Dense
-from firmware_export.ops.op import FusedActivation, int8_limits
+from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 BODY = """
 const int32_t *w = @p@_stream;
-@fill@
+har_widen(x, wide, @inputs@);
 @zeros@for (int o = 0; o < @pairs@; o++) {
     int8_t *out = y + (o < @whole@ ? 2 * o : @last@);
     const int16_t *v = wide;
@@ -42,27 +39,21 @@ w += 2;
 
 def fast_dense(layer: Layer, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
     """One stream of biases, weights and factors a pair of outputs; None for a single output."""
-    return dense_kernel(layer, layer.constant(1), layer.attrs(Dense).activation, bits)
-
-
-def dense_kernel(
-    layer: Layer, data: NDArray[np.int8], activation: FusedActivation, bits: WeightBits, fill: str | None = None
-) -> Kernel | None:
-    """The same of a layer whose weights ``[C_out, C_in]`` these are; ``fill`` puts x into ``wide`` otherwise."""
+    data = layer.constant(1)
     outputs, inputs = data.shape
     numbers = doubled(layer, data) if outputs > 1 else None
     if numbers is None:
         return None
     stream = two_channel_stream(numbers, bits)
     int16 = bits is WeightBits.INT16
-    low, high = int8_limits(activation, layer.outputs[0].quantization)
+    low, high = int8_limits(layer.attrs(Dense).activation, layer.outputs[0].quantization)
     fours = fours_of(stream, bits)
     rest = 4 * fours - inputs
     zeros = f"memset(wide + {inputs}, 0, {2 * rest});\n" if rest else ""
     body = code(
         BODY,
         p=layer.prefix,
-        fill=fill or f"har_widen(x, wide, {inputs});",
+        inputs=inputs,
         zeros=zeros,
         pairs=len(stream),
         whole=outputs // 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 STRETCH_BYTES = 2048  # of x as int16
-TURNS = {3: (16, 75), 2: (11, 54)}  # positions: instructions of a step of four products, and besides
+TURNS = {3: (16, 75), 2: (11, 54), 1: (6, 33)}  # positions: instructions of a step of four products, and besides
 
 
 def best_stretch(count: int, sizes: Sequence[int], fours: int) -> tuple[int, int]:
@@ -15,7 +15,7 @@ def best_stretch(count: int, sizes: Sequence[int], fours: int) -> tuple[int, int
     twice.
 
     Args:
-        count: of positions in all, at least two.
+        count: of positions in all.
         sizes: bytes of x that 0, 1, 2, ... positions see.
         fours: products of a sum, in fours.
     """

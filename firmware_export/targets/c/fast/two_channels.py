@@ -1,9 +1,9 @@
 """The inner function of convolutions: two output channels at three positions a turn, in Thumb-2 assembly.
 
 Six sums, two words of x and four of weights fill the fourteen registers; a step of four products a sum is four loads
-and twelve ``smlad``. Where that computes too many positions it is two a turn: three loads and eight ``smlad``. Weights
-are doubled int16 in the order of use, so that one ``ldmia`` brings a step's; or int8, of which ``sxtb16`` makes int16
-(``har_packed.h``).
+and twelve ``smlad``. Layers of few positions have two or one a turn: three loads and eight ``smlad``, or two and four.
+Weights are doubled int16 in the order of use, so that one ``ldmia`` brings a step's; or int8, of which ``sxtb16`` makes
+int16 (``har_packed.h``).
 """
 
 from __future__ import annotations
@@ -48,13 +48,7 @@ str r12, [sp]
 ldr r12, [sp, #4]
 ldr lr, [sp, #8]
 ldmia r12!, {r6, r7}
-mov r8, r6
-mov r9, r7
-@third@
-"""
-THIRD_ENTRY = """
-mov r10, r6
-mov r11, r7
+@copies@
 """
 WEIGHTS = """
 ldmia r12!, {r2-r5}
@@ -66,26 +60,12 @@ sxtb16 r2, r2
 sxtb16 r5, r4, ror #8
 sxtb16 r4, r4
 """
-STEP = """
-@weights@
-@third@
-ldrd r0, r1, [lr, #@second@]
-smlad r8, r2, r0, r8
-smlad r9, r4, r0, r9
-smlad r8, r3, r1, r8
-smlad r9, r5, r1, r9
-ldrd r0, r1, [lr], #8
-smlad r6, r2, r0, r6
-smlad r7, r4, r0, r7
-smlad r6, r3, r1, r6
-smlad r7, r5, r1, r7
-"""
-THIRD_STEP = """
-ldrd r0, r1, [lr, #@third@]
-smlad r10, r2, r0, r10
-smlad r11, r4, r0, r11
-smlad r10, r3, r1, r10
-smlad r11, r5, r1, r11
+POSITION = """
+ldrd r0, r1, @x@
+smlad @first@, r2, r0, @first@
+smlad @second@, r4, r0, @second@
+smlad @first@, r3, r1, @first@
+smlad @second@, r5, r1, @second@
 """
 TURN_END = """
 ldr r0, [sp]
@@ -149,7 +129,7 @@ class TwoChannels:
         stride: int16 of x from one position to the next.
         outputs: int8 of y from one position to the next.
         low, high: what outputs are held inside of.
-        positions: of a turn, 2 or 3.
+        positions: of a turn, 1 to 3.
         bits: of a weight.
     """
 
@@ -170,30 +150,29 @@ class TwoChannels:
     @property
     def headers(self) -> tuple[str, ...]:
         """Of ``runtime``, where the portable form is."""
-        header = {"har_two_channels": (), "har_two_positions": ("har_two_positions.h",)}
+        header = {"har_two_channels": (), "har_few_positions": ("har_few_positions.h",)}
         return ("har_dsp.h", *header.get(self._portable, ("har_packed.h",)))
 
     @property
     def _portable(self) -> str:
         if self.bits is WeightBits.INT8:
             return "har_two_channels_packed"
-        return "har_two_channels" if self.positions == 3 else "har_two_positions"
+        return "har_two_channels" if self.positions == 3 else "har_few_positions"
 
     def function(self, name: str) -> str:
         """Return the C function ``name(stream, x, y, groups)``, as assembly and as a call of the portable form."""
-        count = f"{self.positions} * groups" if self.bits is WeightBits.INT8 else "groups"
+        count = "groups" if self._portable == "har_two_channels" else f"{self.positions} * groups"
         text = quoted(self._assembly())
         return code(FUNCTION, name=name, text=text, portable=self._portable, count=count, **vars(self))
 
     def _assembly(self) -> list[str]:
         turns = self.fours // UNROLLED if self.fours > UNROLLED + 2 else 0
         rest = self.fours - turns * UNROLLED
-        three = self.positions == 3
         sums = range(FIRST_SUM, FIRST_SUM + 2 * self.positions)
-        third = code(THIRD_STEP, third=4 * self.stride) if three else ""
-        int16 = self.bits is WeightBits.INT16
-        step = code(STEP, weights=code(WEIGHTS if int16 else PACKED_WEIGHTS), third=third, second=2 * self.stride)
-        lines = [code(ENTRY, looped=8 + self.bits * UNROLLED * turns, third=code(THIRD_ENTRY) if three else "")]
+        copies = "\n".join(f"mov r{i}, r{FIRST_SUM + i % 2}" for i in sums[2:])
+        weights = code(WEIGHTS if self.bits is WeightBits.INT16 else PACKED_WEIGHTS)
+        step = "\n".join([weights, *(self._position(index) for index in reversed(range(self.positions)))])
+        lines = [code(ENTRY, looped=8 + self.bits * UNROLLED * turns, copies=copies)]
         if turns:
             lines += ["2:", f".rept {UNROLLED}", step, ".endr", code(TURN_END)]
         if rest:
@@ -201,10 +180,16 @@ class TwoChannels:
         lines.append("ldmia r12, {r0-r5}")
         for i in sums:
             multiplier, offset, exponent = ("r0", "r1", "r2") if i % 2 == 0 else ("r3", "r4", "r5")
-            if not int16:
+            if self.bits is WeightBits.INT8:
                 lines.append(f"lsl r{i}, r{i}, #1")
             lines.append(requantized(f"r{i}", (multiplier, offset, exponent), self.low, self.high))
         lines.append("ldr r12, [sp, #12]")
         lines += [f"strb r{i}, [r12, #{self.outputs * (i // 2 - 3) + i % 2}]" for i in sums]
         turn = 2 * self.positions * self.stride
         return [*lines, code(EXIT, outputs_of_turn=self.positions * self.outputs, turn=turn)]
+
+    def _position(self, index: int) -> str:
+        """A step of one position of the turn; the first, which comes last, moves on."""
+        x = f"[lr, #{2 * index * self.stride}]" if index else "[lr], #8"
+        first = FIRST_SUM + 2 * index
+        return code(POSITION, x=x, first=f"r{first}", second=f"r{first + 1}")

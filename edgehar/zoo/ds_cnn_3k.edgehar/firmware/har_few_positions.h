@@ -1,15 +1,15 @@
-/* Two output channels at an even number of positions: for layers with so few of them that three a turn are too many. */
-#ifndef HAR_TWO_POSITIONS_H
-#define HAR_TWO_POSITIONS_H
+/* Two output channels at a few positions: for layers that have not three of them for every turn. */
+#ifndef HAR_FEW_POSITIONS_H
+#define HAR_FEW_POSITIONS_H
 
 #include "har_dsp.h"
 
-/* The portable form of the assembly that the generator writes: 2 * groups positions, all else as har_two_channels. */
-HAR_INLINE void har_two_positions(const int32_t *stream, const int16_t *x, int8_t *y, int groups, int fours, int stride,
-                                  int outputs, int32_t low, int32_t high)
+/* The portable form of the assembly that the generator writes; all but positions as of har_two_channels. */
+HAR_INLINE void har_few_positions(const int32_t *stream, const int16_t *x, int8_t *y, int positions, int fours,
+                                  int stride, int outputs, int32_t low, int32_t high)
 {
     const int32_t *last = stream + 2 + 4 * fours;
-    for (int position = 0; position < 2 * groups; position++) {
+    for (int position = 0; position < positions; position++) {
         const int32_t *w = stream + 2;
         const int16_t *v = x;
         int32_t a = stream[0], b = stream[1];
