@@ -1,6 +1,6 @@
-"""``depthwise_conv1d`` for speed: a channel at a time as int16, two taps a product, four positions side by side.
+"""``depthwise_conv1d`` for speed: a channel at a time as int16, two taps a product, a few positions a turn.
 
-Where fewer than four leave fewer to compute twice, the sums of the others are not used, and a compiler leaves them out.
+The last turn may overlap the one before it; how many positions a turn has leaves few to compute twice.
 """
 
 from __future__ import annotations
@@ -10,22 +10,17 @@ import numpy as np
 from firmware_export.ops.depthwise_conv1d import DepthwiseConv1d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.fast.doubled import doubled, filled_up, words
+from firmware_export.targets.c.fast.taps import MOST_POSITIONS, Taps, positions_of_a_turn
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
-MOST_TOGETHER = 4  # positions
 SLACK = 4  # int16 behind the series: taps are counted in pairs, and vectors reach further
 LONGEST_SERIES = 1024  # samples
 BODY = """
 const int32_t *w = @p@_stream;
 @fill@for (int c = 0; c < @channels@; c++) {
     har_gather(x + c, @channels@, wide + @before@, @count@);
-    for (int g = 0; g < @groups@; g++) {
-        const int t = g < @groups@ - 1 ? @together@ * g : @last@;
-        const int16_t *v = wide + @stride@ * t;
-        int32_t sums[4] = {w[0], w[0], w[0], w[0]};
-        har_add_taps(sums, w + 1, v, @pairs@, @stride@);
-        @results@
-    }
+    @p@_taps(w, wide, y + c, @groups@);
+    @rest@
     w += @words@;
 }
 """
@@ -45,13 +40,10 @@ def fast_depthwise_conv1d(layer: Layer) -> Kernel | None:
     taps = words(filled_up(numbers.weight, 2))
     stream = np.concatenate([numbers.bias[:, None], taps, numbers.last], axis=1)
     low, high = int8_limits(attrs.activation, output.quantization)
-    limits = f"{low}, {high}"
-    end = stream.shape[1] - 3
-    together = min(range(MOST_TOGETHER, 0, -1), key=lambda n: (steps < n, -(-steps // n) * (n + 1)))
-    results = [
-        f"y[{channels} * (t + {i}) + c] = har_requantize(sums[{i}], w[{end}], w[{end + 1}], w[{end + 2}], {limits});"
-        for i in range(together)
-    ]
+    pairs = taps.shape[1]
+    together = positions_of_a_turn(steps, pairs)
+    function = Taps(pairs, attrs.stride, channels, low, high, together)
+    last = steps - together
     before, after = attrs.padding
     fill = ""
     if before or after:
@@ -77,18 +69,17 @@ def fast_depthwise_conv1d(layer: Layer) -> Kernel | None:
         channels=channels,
         before=before,
         count=x.shape[1],
-        groups=-(-steps // together),
-        together=together,
-        last=steps - together,
-        stride=attrs.stride,
-        pairs=taps.shape[1],
-        results="\n".join(results),
+        groups=steps // together,
+        rest=f"{layer.prefix}_taps(w, wide + {attrs.stride * last}, y + {channels * last} + c, 1);"
+        if steps % together
+        else "",
         words=stream.shape[1],
     )
     return Kernel(
         body,
         constants={"stream": stream},
-        scratch=Scratch("wide", series + SLACK + attrs.stride * (MOST_TOGETHER - together), 16),
+        scratch=Scratch("wide", series + SLACK + attrs.stride * (MOST_POSITIONS - together), 16),
         headers=("har_dsp.h",),
         condition="HAR_PAIRS",
+        functions=function.function(f"{layer.prefix}_taps"),
     )
