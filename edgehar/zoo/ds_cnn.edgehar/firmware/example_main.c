@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 8cb1154086aa43bf6ed2c27de348c8067a30c159357e6a8095e18480b588e018
+ * 907c13d198c5bc943d5e8bcf07f7af631f5dea57be73c3fcb5a72c49842e653c
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 8962281ad186f3300a4360f7d9734a65f2ad91b02998bf04fa94ec0a24ecde69
+ * d17c429192c5ef2a11666718b54789923e74d2e3a764c9dddc6c7dfa34947b0a
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

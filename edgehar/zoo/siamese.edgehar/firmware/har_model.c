@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * 9e429ec7f197b2942c60fa934b9c0e4def0ccc68809e2df3be2d449811519b3b */
+ * 8bf459e927366338e1b2861e77a5e7d0d299dd71d085088ac4963676a2fd882d */
 #include "har_model.h"
 
 #include <string.h>
@@ -338,7 +338,84 @@ static const int32_t layer_1_depthwise_conv1d_stream[192] = {
     -8847470, 65326, 1507417063, -32640, 8,
 };
 
-
+/* One channel at 2 * groups positions.
+ *
+ * w: the bias, its taps in pairs, then multiplier, offset and exponent. v: what the first position sees. y: its output.
+ */
+#if HAR_DSP
+HAR_NAKED static void layer_1_depthwise_conv1d_taps(HAR_UNUSED const int32_t *w, HAR_UNUSED const int16_t *v, HAR_UNUSED int8_t *y,
+    HAR_UNUSED int groups)
+{
+    __asm__ volatile(
+        "push {r3-r11, lr}\n"
+        "mov lr, r0\n"
+        "add r0, lr, #4\n"
+        "ldmia r0, {r5, r6, r7, r8, r9, r10, r11, r12}\n"
+        "1:\n"
+        "ldr r3, [lr]\n"
+        "ldr r4, [lr]\n"
+        "ldr r0, [r1, #0]\n"
+        "smlad r3, r5, r0, r3\n"
+        "ldr r0, [r1, #4]\n"
+        "smlad r3, r6, r0, r3\n"
+        "smlad r4, r5, r0, r4\n"
+        "ldr r0, [r1, #8]\n"
+        "smlad r3, r7, r0, r3\n"
+        "smlad r4, r6, r0, r4\n"
+        "ldr r0, [r1, #12]\n"
+        "smlad r3, r8, r0, r3\n"
+        "smlad r4, r7, r0, r4\n"
+        "ldr r0, [r1, #16]\n"
+        "smlad r3, r9, r0, r3\n"
+        "smlad r4, r8, r0, r4\n"
+        "ldr r0, [r1, #20]\n"
+        "smlad r3, r10, r0, r3\n"
+        "smlad r4, r9, r0, r4\n"
+        "ldr r0, [r1, #24]\n"
+        "smlad r3, r11, r0, r3\n"
+        "smlad r4, r10, r0, r4\n"
+        "ldr r0, [r1, #28]\n"
+        "smlad r3, r12, r0, r3\n"
+        "smlad r4, r11, r0, r4\n"
+        "ldr r0, [r1, #32]\n"
+        "smlad r4, r12, r0, r4\n"
+        "ldr r0, [lr, #36]\n"
+        "smmulr r3, r3, r0\n"
+        "smmulr r4, r4, r0\n"
+        "add r3, r3, r3, asr #31\n"
+        "add r4, r4, r4, asr #31\n"
+        "ldr r0, [lr, #40]\n"
+        "add r3, r3, r0\n"
+        "add r4, r4, r0\n"
+        "ldr r0, [lr, #44]\n"
+        "asr r3, r3, r0\n"
+        "ssat r3, #8, r3\n"
+        "strb r3, [r2, #0]\n"
+        "asr r4, r4, r0\n"
+        "ssat r4, #8, r4\n"
+        "strb r4, [r2, #16]\n"
+        "add r1, r1, #8\n"
+        "add r2, r2, #32\n"
+        "ldr r0, [sp]\n"
+        "subs r0, r0, #1\n"
+        "str r0, [sp]\n"
+        "bne.w 1b\n"
+        "pop {r3-r11, pc}\n"
+    );
+}
+#else
+static void layer_1_depthwise_conv1d_taps(const int32_t *w, const int16_t *v, int8_t *y, int groups)
+{
+    while (groups-- > 0) {
+        int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+        har_add_taps(sums, w + 1, v, 8, 2);
+        y[0] = har_requantize(sums[0], w[9], w[10], w[11], -128, 127);
+        y[16] = har_requantize(sums[1], w[9], w[10], w[11], -128, 127);
+        v += 4;
+        y += 32;
+    }
+}
+#endif
 /* relu_1: depthwise_conv1d, [60, 16] to [23, 16] */
 HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, void *scratch)
 {
@@ -346,16 +423,8 @@ HAR_LAYER static void layer_1_depthwise_conv1d(const int8_t *x, int8_t *y, void 
     const int32_t *w = layer_1_depthwise_conv1d_stream;
     for (int c = 0; c < 16; c++) {
         har_gather(x + c, 16, wide + 0, 60);
-        for (int g = 0; g < 6; g++) {
-            const int t = g < 6 - 1 ? 4 * g : 19;
-            const int16_t *v = wide + 2 * t;
-            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
-            har_add_taps(sums, w + 1, v, 8, 2);
-            y[16 * (t + 0) + c] = har_requantize(sums[0], w[9], w[10], w[11], -128, 127);
-            y[16 * (t + 1) + c] = har_requantize(sums[1], w[9], w[10], w[11], -128, 127);
-            y[16 * (t + 2) + c] = har_requantize(sums[2], w[9], w[10], w[11], -128, 127);
-            y[16 * (t + 3) + c] = har_requantize(sums[3], w[9], w[10], w[11], -128, 127);
-        }
+        layer_1_depthwise_conv1d_taps(w, wide, y + c, 11);
+        layer_1_depthwise_conv1d_taps(w, wide + 42, y + 336 + c, 1);
         w += 12;
     }
 }
@@ -662,7 +731,107 @@ static const int32_t layer_3_depthwise_conv1d_stream[288] = {
     -16320, 7, -28782, -130932, 3801136, -11468974, 589570, 98, 1282030672, -8160, 6,
 };
 
-
+/* One channel at 4 * groups positions.
+ *
+ * w: the bias, its taps in pairs, then multiplier, offset and exponent. v: what the first position sees. y: its output.
+ */
+#if HAR_DSP
+HAR_NAKED static void layer_3_depthwise_conv1d_taps(HAR_UNUSED const int32_t *w, HAR_UNUSED const int16_t *v, HAR_UNUSED int8_t *y,
+    HAR_UNUSED int groups)
+{
+    __asm__ volatile(
+        "push {r3-r11, lr}\n"
+        "mov lr, r0\n"
+        "add r0, lr, #4\n"
+        "ldmia r0, {r8, r9, r10, r11, r12}\n"
+        "1:\n"
+        "ldr r4, [lr]\n"
+        "ldr r5, [lr]\n"
+        "ldr r6, [lr]\n"
+        "ldr r7, [lr]\n"
+        "ldr r0, [r1, #0]\n"
+        "ldr r3, [r1, #2]\n"
+        "smlad r4, r8, r0, r4\n"
+        "smlad r5, r8, r3, r5\n"
+        "ldr r0, [r1, #4]\n"
+        "ldr r3, [r1, #6]\n"
+        "smlad r4, r9, r0, r4\n"
+        "smlad r6, r8, r0, r6\n"
+        "smlad r5, r9, r3, r5\n"
+        "smlad r7, r8, r3, r7\n"
+        "ldr r0, [r1, #8]\n"
+        "ldr r3, [r1, #10]\n"
+        "smlad r4, r10, r0, r4\n"
+        "smlad r6, r9, r0, r6\n"
+        "smlad r5, r10, r3, r5\n"
+        "smlad r7, r9, r3, r7\n"
+        "ldr r0, [r1, #12]\n"
+        "ldr r3, [r1, #14]\n"
+        "smlad r4, r11, r0, r4\n"
+        "smlad r6, r10, r0, r6\n"
+        "smlad r5, r11, r3, r5\n"
+        "smlad r7, r10, r3, r7\n"
+        "ldr r0, [r1, #16]\n"
+        "ldr r3, [r1, #18]\n"
+        "smlad r4, r12, r0, r4\n"
+        "smlad r6, r11, r0, r6\n"
+        "smlad r5, r12, r3, r5\n"
+        "smlad r7, r11, r3, r7\n"
+        "ldr r0, [r1, #20]\n"
+        "ldr r3, [r1, #22]\n"
+        "smlad r6, r12, r0, r6\n"
+        "smlad r7, r12, r3, r7\n"
+        "ldr r0, [lr, #24]\n"
+        "smmulr r4, r4, r0\n"
+        "smmulr r5, r5, r0\n"
+        "smmulr r6, r6, r0\n"
+        "smmulr r7, r7, r0\n"
+        "add r4, r4, r4, asr #31\n"
+        "add r5, r5, r5, asr #31\n"
+        "add r6, r6, r6, asr #31\n"
+        "add r7, r7, r7, asr #31\n"
+        "ldr r0, [lr, #28]\n"
+        "add r4, r4, r0\n"
+        "add r5, r5, r0\n"
+        "add r6, r6, r0\n"
+        "add r7, r7, r0\n"
+        "ldr r0, [lr, #32]\n"
+        "asr r4, r4, r0\n"
+        "ssat r4, #8, r4\n"
+        "strb r4, [r2, #0]\n"
+        "asr r5, r5, r0\n"
+        "ssat r5, #8, r5\n"
+        "strb r5, [r2, #32]\n"
+        "asr r6, r6, r0\n"
+        "ssat r6, #8, r6\n"
+        "strb r6, [r2, #64]\n"
+        "asr r7, r7, r0\n"
+        "ssat r7, #8, r7\n"
+        "strb r7, [r2, #96]\n"
+        "add r1, r1, #8\n"
+        "add r2, r2, #128\n"
+        "ldr r0, [sp]\n"
+        "subs r0, r0, #1\n"
+        "str r0, [sp]\n"
+        "bne.w 1b\n"
+        "pop {r3-r11, pc}\n"
+    );
+}
+#else
+static void layer_3_depthwise_conv1d_taps(const int32_t *w, const int16_t *v, int8_t *y, int groups)
+{
+    while (groups-- > 0) {
+        int32_t sums[4] = {w[0], w[0], w[0], w[0]};
+        har_add_taps(sums, w + 1, v, 5, 1);
+        y[0] = har_requantize(sums[0], w[6], w[7], w[8], -128, 127);
+        y[32] = har_requantize(sums[1], w[6], w[7], w[8], -128, 127);
+        y[64] = har_requantize(sums[2], w[6], w[7], w[8], -128, 127);
+        y[96] = har_requantize(sums[3], w[6], w[7], w[8], -128, 127);
+        v += 4;
+        y += 128;
+    }
+}
+#endif
 /* relu_3: depthwise_conv1d, [23, 32] to [15, 32] */
 HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, void *scratch)
 {
@@ -670,16 +839,8 @@ HAR_LAYER static void layer_3_depthwise_conv1d(const int8_t *x, int8_t *y, void 
     const int32_t *w = layer_3_depthwise_conv1d_stream;
     for (int c = 0; c < 32; c++) {
         har_gather(x + c, 32, wide + 0, 23);
-        for (int g = 0; g < 4; g++) {
-            const int t = g < 4 - 1 ? 4 * g : 11;
-            const int16_t *v = wide + 1 * t;
-            int32_t sums[4] = {w[0], w[0], w[0], w[0]};
-            har_add_taps(sums, w + 1, v, 5, 1);
-            y[32 * (t + 0) + c] = har_requantize(sums[0], w[6], w[7], w[8], -128, 127);
-            y[32 * (t + 1) + c] = har_requantize(sums[1], w[6], w[7], w[8], -128, 127);
-            y[32 * (t + 2) + c] = har_requantize(sums[2], w[6], w[7], w[8], -128, 127);
-            y[32 * (t + 3) + c] = har_requantize(sums[3], w[6], w[7], w[8], -128, 127);
-        }
+        layer_3_depthwise_conv1d_taps(w, wide, y + c, 3);
+        layer_3_depthwise_conv1d_taps(w, wide + 11, y + 352 + c, 1);
         w += 9;
     }
 }
