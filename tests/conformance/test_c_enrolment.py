@@ -164,6 +164,7 @@ def test_directions_are_the_rounded_ones(embeddings):
         assert np.abs(found - mean * 127 / length).max() <= 0.5 + 1e-9
 
 
+@pytest.mark.parametrize("bundle", SPECS[:1], ids=["none"], indirect=True)
 def test_refusals_by_status(pipeline, bundle):
     context = pipeline.context(bundle.manifest.heads)
     samples = golden()
@@ -207,6 +208,7 @@ def test_an_embedding_without_references_is_an_output(tmp_path):
         write_firmware(enrolled, integers_of(shipped))
 
 
+@pytest.mark.parametrize("bundle", SPECS[3:4], ids=["hmm"], indirect=True)
 def test_the_emulated_core_says_the_same(taught):
     files, heads = firmware_files(taught), taught.manifest.heads
     samples = np.concatenate([golden()[:400], turned(1)[:400]])
@@ -218,6 +220,7 @@ def test_the_emulated_core_says_the_same(taught):
     assert np.array_equal(there["embedding"], here["embedding"])
 
 
+@pytest.mark.parametrize("bundle", SPECS[:1], ids=["none"], indirect=True)
 def test_enroll_writes_firmware_again(bundle, tmp_path):
     x = turned(1)
     path, out = tmp_path / "row.csv", tmp_path / "new.edgehar"

@@ -35,7 +35,7 @@ ENROLMENT_STRUCTS = """
 #define HAR_FIRST_SPARE_LABEL @first@
 #define HAR_FEWEST_WINDOWS @fewest@ /* of an enrolment */
 #define HAR_MOST_WINDOWS @most@
-#define HAR_MARGIN @margin@ /* of an enrolment, in units of @unit@ a cosine of 1: more recognises less, and errs less */
+#define HAR_MARGIN @margin@ /* of an enrolment; @unit@ is a cosine of 1. More recognises less, and errs less */
 
 /* Windows of an activity that is being taught, added up; all zero before the first. */
 typedef struct har_enrolment {

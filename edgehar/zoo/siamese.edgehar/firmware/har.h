@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * 8bf459e927366338e1b2861e77a5e7d0d299dd71d085088ac4963676a2fd882d
+ * 74d34ba38d040e8d0f515d3774a51f1070691b9db37104284bbbc62424c66389
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.
@@ -55,7 +55,7 @@ typedef struct har_head_activity {
 #define HAR_FIRST_SPARE_LABEL 6
 #define HAR_FEWEST_WINDOWS 3 /* of an enrolment */
 #define HAR_MOST_WINDOWS 1024
-#define HAR_MARGIN 819 /* of an enrolment, in units of 16384 a cosine of 1: more recognises less, and errs less */
+#define HAR_MARGIN 819 /* of an enrolment; 16384 is a cosine of 1. More recognises less, and errs less */
 
 /* Windows of an activity that is being taught, added up; all zero before the first. */
 typedef struct har_enrolment {

@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * 8bf459e927366338e1b2861e77a5e7d0d299dd71d085088ac4963676a2fd882d */
+ * 74d34ba38d040e8d0f515d3774a51f1070691b9db37104284bbbc62424c66389 */
 #include "har_model.h"
 
 #include <string.h>
