@@ -27,6 +27,7 @@ from firmware_export.targets.c.layer import layers
 
 ACTIVATIONS = tuple(FusedActivation)
 TWINS = ("-DHAR_PORTABLE",)  # of what is assembly on a core with the DSP extension
+OTHERS = ("-U__SSE2__",)  # as if this computer had no vectors
 
 
 def random_cases(count: int, seed: int) -> list[Case]:
@@ -128,8 +129,8 @@ def test_every_header_that_is_included_is_there(graphs: list[Graph], optimize: O
 
 @pytest.mark.parametrize(
     ("optimize", "flags"),
-    [(Optimize.SPEED, TWINS), (Optimize.BALANCED, TWINS), (Optimize.SPEED, ())],
-    ids=["speed", "balanced", "other_cores"],
+    [(Optimize.SPEED, TWINS), (Optimize.BALANCED, TWINS), (Optimize.SPEED, OTHERS), (Optimize.SPEED, ())],
+    ids=["speed", "balanced", "other_cores", "this_computer"],
 )
 def test_portable_c_is_exact(graphs: list[Graph], optimize: Optimize, flags: tuple[str, ...]) -> None:
     if optimize is Optimize.BALANCED:

@@ -19,14 +19,42 @@
 #define HAR_DSP 0
 #endif
 
+/* Vectors of 16 bytes off the board: a browser's, and those of every 64-bit PC. */
 #if defined(__wasm_simd128__) && !defined(HAR_PORTABLE)
-#define HAR_SIMD128 1 /* WebAssembly's vectors of 16 bytes */
+#define HAR_VECTORS 1
 #include <wasm_simd128.h>
+typedef v128_t har_vector;
+#define har_v_load wasm_v128_load
+#define har_v_load_half_twice wasm_v128_load64_splat
+#define har_v_store wasm_v128_store
+#define har_v_splat wasm_i32x4_splat
+#define har_v_make(a, b, c, d) wasm_u32x4_make(a, b, c, d)
+#define har_v_add wasm_i32x4_add
+#define har_v_add_products wasm_i32x4_dot_i16x8 /* of int16 that lie beside each other */
+#define har_v_multiply wasm_i32x4_mul
+#define har_v_widen wasm_i16x8_load8x8 /* int8 in memory as int16 */
+#define har_v_overlapping(a) wasm_i16x8_shuffle(a, a, 0, 1, 1, 2, 2, 3, 3, 4)
+#define har_v_middle_swapped(a) wasm_i16x8_shuffle(a, a, 0, 2, 1, 3, 4, 6, 5, 7) /* of each four */
+#elif defined(__SSE2__) && !defined(HAR_PORTABLE)
+#define HAR_VECTORS 1
+#include <emmintrin.h>
+typedef __m128i har_vector;
+#define har_v_load(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define har_v_load_half_twice(p) har_sse_load_half_twice(p)
+#define har_v_store(p, a) _mm_storeu_si128((__m128i *)(void *)(p), a)
+#define har_v_splat _mm_set1_epi32
+#define har_v_make(a, b, c, d) _mm_setr_epi32((int)(a), (int)(b), (int)(c), (int)(d))
+#define har_v_add _mm_add_epi32
+#define har_v_add_products _mm_madd_epi16
+#define har_v_multiply har_sse_multiply
+#define har_v_widen har_sse_widen
+#define har_v_overlapping(a) _mm_unpacklo_epi16(a, _mm_srli_si128(a, 2))
+#define har_v_middle_swapped(a) _mm_shufflehi_epi16(_mm_shufflelo_epi16(a, 0xD8), 0xD8)
 #else
-#define HAR_SIMD128 0
+#define HAR_VECTORS 0
 #endif
 
-#if HAR_DSP || HAR_SIMD128 || defined(HAR_PORTABLE)
+#if HAR_DSP || HAR_VECTORS || defined(HAR_PORTABLE)
 #define HAR_PAIRS 1
 #else
 #define HAR_PAIRS 0
@@ -40,6 +68,26 @@
 #define HAR_INLINE static inline
 #define HAR_COPY memcpy
 #define HAR_UNROLL
+#endif
+
+#if HAR_VECTORS && defined(__SSE2__)
+HAR_INLINE __m128i har_sse_load_half_twice(const void *p)
+{
+    const __m128i half = _mm_loadl_epi64((const __m128i *)p);
+    return _mm_unpacklo_epi64(half, half);
+}
+
+HAR_INLINE __m128i har_sse_multiply(__m128i a, __m128i b)
+{
+    const __m128i even = _mm_mul_epu32(a, b), odd = _mm_mul_epu32(_mm_srli_si128(a, 4), _mm_srli_si128(b, 4));
+    return _mm_unpacklo_epi32(_mm_shuffle_epi32(even, 0x08), _mm_shuffle_epi32(odd, 0x08));
+}
+
+HAR_INLINE __m128i har_sse_widen(const void *p)
+{
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
+    return _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
+}
 #endif
 
 /* Two int16, or four int8, that lie beside each other; at any address. */
@@ -282,18 +330,20 @@ HAR_INLINE void har_gather(const int8_t *x, int channels, int16_t *wide, int cou
  */
 HAR_INLINE void har_add_taps(int32_t sums[4], const int32_t *taps, const int16_t *x, int pairs, int stride)
 {
-#if HAR_SIMD128
-    v128_t four = wasm_v128_load(sums);
+#if HAR_VECTORS
+    har_vector four = har_v_load(sums);
     for (int k = 0; k < pairs; k++) {
         const int16_t *v = x + 2 * k;
-        const v128_t beside = stride <= 2 ? wasm_v128_load(v) : wasm_i32x4_splat(0);
-        const v128_t seen = stride == 1   ? wasm_i16x8_shuffle(beside, beside, 0, 1, 1, 2, 2, 3, 3, 4)
-                            : stride == 2 ? beside
-                                          : wasm_u32x4_make(har_word(v), har_word(v + stride), har_word(v + 2 * stride),
-                                                            har_word(v + 3 * stride));
-        four = wasm_i32x4_add(four, wasm_i32x4_dot_i16x8(wasm_i32x4_splat(taps[k]), seen));
+        har_vector seen;
+        if (stride <= 2) {
+            seen = har_v_load(v);
+            seen = stride == 1 ? har_v_overlapping(seen) : seen;
+        } else {
+            seen = har_v_make(har_word(v), har_word(v + stride), har_word(v + 2 * stride), har_word(v + 3 * stride));
+        }
+        four = har_v_add(four, har_v_add_products(har_v_splat(taps[k]), seen));
     }
-    wasm_v128_store(sums, four);
+    har_v_store(sums, four);
 #else
     HAR_UNROLL
     for (int k = 0; k < pairs; k++) {
@@ -328,22 +378,24 @@ HAR_INLINE void har_two_channels(const int32_t *stream, const int16_t *x, int8_t
                                  int outputs, int32_t low, int32_t high)
 {
     const int32_t *last = stream + 2 + 4 * fours;
-#if HAR_SIMD128
+#if HAR_VECTORS
     for (int group = 0; group < groups; group++) {
         const int16_t *v = x;
-        v128_t sums[3] = {wasm_i32x4_splat(0), wasm_i32x4_splat(0), wasm_i32x4_splat(0)};
+        har_vector first = har_v_splat(0), second = first, third = first;
         for (int i = 0; i < fours; i++) {
-            const v128_t w = wasm_v128_load(stream + 2 + 4 * i);
-            for (int position = 0; position < 3; position++) {
-                const v128_t four = wasm_v128_load64_splat(v + stride * position);
-                sums[position] = wasm_i32x4_add(sums[position], wasm_i32x4_dot_i16x8(w, four));
-            }
+            const har_vector w = har_v_load(stream + 2 + 4 * i);
+            first = har_v_add(first, har_v_add_products(w, har_v_load_half_twice(v)));
+            second = har_v_add(second, har_v_add_products(w, har_v_load_half_twice(v + stride)));
+            third = har_v_add(third, har_v_add_products(w, har_v_load_half_twice(v + 2 * stride)));
             v += 4;
         }
+        int32_t sums[12];
+        har_v_store(sums, first);
+        har_v_store(sums + 4, second);
+        har_v_store(sums + 8, third);
         for (int position = 0; position < 3; position++) {
-            const v128_t sum = sums[position];
-            const int32_t a = stream[0] + wasm_i32x4_extract_lane(sum, 0) + wasm_i32x4_extract_lane(sum, 1);
-            const int32_t b = stream[1] + wasm_i32x4_extract_lane(sum, 2) + wasm_i32x4_extract_lane(sum, 3);
+            const int32_t a = stream[0] + sums[4 * position] + sums[4 * position + 1];
+            const int32_t b = stream[1] + sums[4 * position + 2] + sums[4 * position + 3];
             y[0] = har_requantize(a, last[0], last[1], last[2], low, high);
             y[1] = har_requantize(b, last[3], last[4], last[5], low, high);
             y += outputs;

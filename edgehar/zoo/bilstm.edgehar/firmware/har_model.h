@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: cc8cb2eaf760400b597fabdfc8a2dd284a9b0bbd0d228b626f0ea2be2c4c8feb
+ * RUN; SHA-256 of the bundle before: cdfba086fabd992e44885b554e7910d503b336d17e9968d121110a31494aae82
  *
  * 8 layers, 811296 multiply-accumulates a window. No allocation, no globals that change, no float.
  */

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 907c13d198c5bc943d5e8bcf07f7af631f5dea57be73c3fcb5a72c49842e653c
+ * ca82c1ea68419887c6ee8921e1bdafcf7f7ccd7e836fad20b66d4ab647802355
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 907c13d198c5bc943d5e8bcf07f7af631f5dea57be73c3fcb5a72c49842e653c
+ * ca82c1ea68419887c6ee8921e1bdafcf7f7ccd7e836fad20b66d4ab647802355
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * d17c429192c5ef2a11666718b54789923e74d2e3a764c9dddc6c7dfa34947b0a */
+ * a83b6c04a5785d4d0b75cbb0f95d4becaf05ee3be2927f3db5248f59995a8705 */
 #include "har_model.h"
 
 #include <string.h>

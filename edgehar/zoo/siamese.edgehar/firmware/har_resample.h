@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * 74d34ba38d040e8d0f515d3774a51f1070691b9db37104284bbbc62424c66389
+ * abd46102cd7726c447776c5ecd864d961dbde4ad4e7f8c0bb041ee732b28a071
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

@@ -33,6 +33,22 @@ HAR_INLINE void har_lstm_gates(const int32_t *stream, const int16_t *wide, int16
             const int fours = (part == 0 ? inputs : hidden) / 4;
             int32_t sums[4] = {w[0], w[1], w[2], w[3]};
             w += 4;
+#if HAR_VECTORS
+            har_vector low = har_v_splat(0), high = low;
+            int32_t halves[8];
+            for (int i = 0; i < fours; i++) {
+                const har_vector seen = har_v_load_half_twice(v);
+                low = har_v_add(low, har_v_add_products(har_v_load(w), seen));
+                high = har_v_add(high, har_v_add_products(har_v_load(w + 4), seen));
+                w += 8;
+                v += 4;
+            }
+            har_v_store(halves, low);
+            har_v_store(halves + 4, high);
+            for (int g = 0; g < 4; g++) {
+                sums[g] += halves[2 * g] + halves[2 * g + 1];
+            }
+#else
             for (int i = 0; i < fours; i++) {
                 const uint32_t first = har_word(v), second = har_word(v + 2);
                 for (int g = 0; g < 4; g++) {
@@ -42,6 +58,7 @@ HAR_INLINE void har_lstm_gates(const int32_t *stream, const int16_t *wide, int16
                 }
                 v += 4;
             }
+#endif
             for (int g = 0; g < 4; g++) {
                 const int32_t *factor = stream + 8 * part + 2 * g;
                 const int32_t sum = har_to_int16(har_scaled(sums[g], factor[0], factor[1]));

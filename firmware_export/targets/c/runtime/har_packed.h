@@ -25,16 +25,16 @@ HAR_INLINE void har_two_channels_packed(const int32_t *stream, const int16_t *x,
     const int32_t *last = stream + 2 + 2 * fours;
     for (int position = 0; position < count; position++) {
         const int16_t *v = x;
-#if HAR_SIMD128
-        v128_t sums = wasm_i32x4_make(stream[0], 0, stream[1], 0);
+#if HAR_VECTORS
+        har_vector sum = har_v_splat(0);
+        int32_t halves[4];
         for (int i = 0; i < fours; i++) {
-            const v128_t four = wasm_v128_load64_splat(v);
-            const v128_t same = wasm_i16x8_shuffle(four, four, 0, 2, 1, 3, 4, 6, 5, 7);
-            sums = wasm_i32x4_add(sums, wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(stream + 2 + 2 * i), same));
+            const har_vector four = har_v_middle_swapped(har_v_load_half_twice(v));
+            sum = har_v_add(sum, har_v_add_products(har_v_widen(stream + 2 + 2 * i), four));
             v += 4;
         }
-        const int32_t a = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1);
-        const int32_t b = wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
+        har_v_store(halves, sum);
+        const int32_t a = stream[0] + halves[0] + halves[1], b = stream[1] + halves[2] + halves[3];
 #else
         int32_t a = stream[0], b = stream[1];
         for (int i = 0; i < fours; i++) {

@@ -95,22 +95,23 @@ HAR_INLINE void har_two_channels_of_tiles(const int32_t *stream, const int16_t *
         const int32_t *w = stream + 2;
         const int16_t *seen = v + 4 * tile;
         uint32_t results[2][2]; /* of both channels at the first position, then at the second */
-#if HAR_SIMD128
-        v128_t sum = wasm_i32x4_make(stream[0], 0, stream[1], 0), first = sum, other = wasm_i32x4_splat(0);
+#if HAR_VECTORS
+        har_vector sum = har_v_make((uint32_t)stream[0], 0, (uint32_t)stream[1], 0), first = sum, other = har_v_splat(0);
+        uint32_t halves[4];
         for (int point = 0; point < points; point++) {
             for (int i = 0; i < fours; i++) {
-                const v128_t four = wasm_v128_load64_splat(seen);
-                sum = wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(wasm_v128_load(w), four));
+                sum = har_v_add(sum, har_v_add_products(har_v_load(w), har_v_load_half_twice(seen)));
                 w += 4;
                 seen += 4 * HAR_TILES;
             }
             first = point == points - 2 ? sum : first;
-            other = wasm_i32x4_add(other, wasm_i32x4_mul(sum, wasm_i32x4_splat(second[point])));
+            other = har_v_add(other, har_v_multiply(sum, har_v_splat(second[point])));
         }
-        results[0][0] = wasm_u32x4_extract_lane(first, 0) + wasm_u32x4_extract_lane(first, 1);
-        results[0][1] = wasm_u32x4_extract_lane(first, 2) + wasm_u32x4_extract_lane(first, 3);
-        results[1][0] = wasm_u32x4_extract_lane(other, 0) + wasm_u32x4_extract_lane(other, 1);
-        results[1][1] = wasm_u32x4_extract_lane(other, 2) + wasm_u32x4_extract_lane(other, 3);
+        for (int position = 0; position < 2; position++) {
+            har_v_store(halves, position == 0 ? first : other);
+            results[position][0] = halves[0] + halves[1];
+            results[position][1] = halves[2] + halves[3];
+        }
 #else
         int32_t a = stream[0], b = stream[1];
         results[0][0] = results[0][1] = results[1][0] = results[1][1] = 0;
