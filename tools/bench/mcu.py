@@ -1,12 +1,13 @@
 """Emulated microcontrollers in figures: the zoo on every board, and what others publish beside what we model.
 
     pip install 'edgehar[all]'
-    python tools/bench/mcu.py [--models FOLDER] [--json FILE] [--markdown FILE]
+    python tools/bench/mcu.py [--models FOLDER] [--compilers zig,gcc] [--json FILE] [--markdown FILE]
 
-Four tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
+Five tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
 modelled on NUCLEO-L4R5ZI, beside published measurements of that network on that board. Three int8 models
 (``A_i8.tflite``, ``B``, ``C`` with ``_io.npz``; ``--models`` or EDGEHAR_BENCH_MODELS, not in the repository) on
-Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core. These and the zoo on Cortex-M55 (needs QEMU).
+Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core. These and zoo:ds_cnn built by each of
+``--compilers`` (gcc is arm-none-eabi-gcc). These and the zoo on Cortex-M55 (needs QEMU).
 """
 
 import argparse
@@ -117,7 +118,7 @@ def models(folder: Path) -> list[dict[str, Any]]:
     for name, theirs in TFLM_CMSIS_NN.items():
         io = np.load(folder / f"{name}_io.npz")
         windows, expected = io["x_int8"][:, 0], io["y_int8_reference"][:, 0]
-        for optimize in ("speed", "size"):
+        for optimize in ("speed", "balanced", "size"):
             network = network_of_file(folder / f"{name}_i8.tflite", 1, optimize)
             flags = ("-Os",) if optimize == "size" else ()
             profile = profile_network(network.sources, windows, CORES["cortex_m4f"], optimise=flags)
@@ -133,6 +134,50 @@ def models(folder: Path) -> list[dict[str, Any]]:
             )
         rows[-1]["tflm_cmsis_nn"] = dict(zip(keys, theirs, strict=True))
     return rows
+
+
+def by_compiler(folder: Path | None, compilers: list[str]) -> list[dict[str, Any]]:
+    """Return what the same sources cost when each compiler has built them, in the order of ``compilers``."""
+    rows = []
+    for name in [*(TFLM_CMSIS_NN if folder else ()), "zoo:ds_cnn"]:
+        for optimize in ("speed", "balanced"):
+            if folder and name in TFLM_CMSIS_NN:
+                network = network_of_file(folder / f"{name}_i8.tflite", 2, optimize)
+            else:
+                network = network_of_bundle(Bundle.open(name), 2, optimize)
+            found = {
+                compiler: profile_network(network.sources, network.windows, CORES["cortex_m4f"], compiler)
+                for compiler in compilers
+            }
+            rows.append(
+                {
+                    "model": name,
+                    "optimize": optimize,
+                    "bit_exact": all(network.is_exact(profile.outputs) for profile in found.values()),
+                    **{
+                        key: {compiler: getattr(profile, key) for compiler, profile in found.items()}
+                        for key in ("instructions", "cycles", "flash_bytes")
+                    },
+                }
+            )
+    return rows
+
+
+def compiler_table(rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    names = list(rows[0]["instructions"])
+    counts = [f"{what}, {name}" for what in ("instructions", "modelled cycles", "flash B") for name in names]
+    lines = ["", f"| model | | {' | '.join(counts)} | most over least instructions | bit exact |"]
+    lines += ["|---|---|" + "---|" * len(counts) + "---|---|"]
+    for row in rows:
+        figures = [row[key][name] for key in ("instructions", "cycles", "flash_bytes") for name in names]
+        apart = max(row["instructions"].values()) / min(row["instructions"].values())
+        lines.append(
+            f"| {row['model']} | {row['optimize']} | {' | '.join(f'{n:,}' for n in figures)} | {apart:.3f} | "
+            f"{'yes' if row['bit_exact'] else 'NO'} |"
+        )
+    return lines
 
 
 def m55(folder: Path | None) -> list[dict[str, Any]]:
@@ -217,17 +262,25 @@ def markdown(found: dict[str, Any]) -> str:
                 f"{figures['instructions'] / row['macs']:.2f} | {figures['cycles']:,} | {figures['flash_bytes']:,} | "
                 f"{figures['ram_bytes']:,} | {figures['stack_bytes']} | {exact} |"
             )
-    return "\n".join([*lines, *m55_table(found["m55"])]) + "\n"
+    return "\n".join([*lines, *compiler_table(found["compilers"]), *m55_table(found["m55"])]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=os.environ.get("EDGEHAR_BENCH_MODELS"), metavar="FOLDER")
+    parser.add_argument("--compilers", default="zig", metavar="NAMES", help="comma separated: zig, gcc (default: zig)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
     folder = Path(args.models) if args.models else None
-    found = {"zoo": zoo(), "kws": kws(), "models": models(folder) if folder else [], "m55": m55(folder)}
+    compilers = args.compilers.split(",")
+    found = {
+        "zoo": zoo(),
+        "kws": kws(),
+        "models": models(folder) if folder else [],
+        "compilers": by_compiler(folder, compilers) if len(compilers) > 1 else [],
+        "m55": m55(folder),
+    }
     print(markdown(found))
     if args.json:
         write_json(args.json, found)
