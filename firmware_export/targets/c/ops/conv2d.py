@@ -11,13 +11,14 @@ from firmware_export.ops.conv2d import Conv2d
 from firmware_export.ops.depthwise_conv2d import DepthwiseConv2d
 from firmware_export.ops.op import int8_limits
 from firmware_export.targets.c.layer import Kernel, Layer, code, folded_bias, rescaling
-from firmware_export.targets.c.ops.padding import padded_image
+from firmware_export.targets.c.ops.padding import band
 
 BODY = """
-@fill@for (int r = 0; r < @rows@; r++) {
+for (int r = 0; r < @rows@; r++) {
+    const int8_t *band = @band@;
     for (int t = 0; t < @columns@; t++) {
         @before@for (int o = 0; o < @outputs@; o++) {
-            const int8_t *seen = @x@ + @row_stride@ * r + @column_stride@ * t@channel@;
+            const int8_t *seen = band + @column_stride@ * t@channel@;
             int32_t sum = @p@_bias[o];
             for (int i = 0; i < @kernel_rows@; i++) {
                 for (int j = 0; j < @kernel_columns@; j++) {
@@ -72,20 +73,20 @@ def _convolution(
     """``rows`` is the weight as ``[C_out, products]``."""
     x, output = layer.inputs[0], layer.outputs[0]
     channels = x.shape[3]
-    name, fill, scratch = padded_image(x.shape, attrs.padding, x.quantization.zero_point)
-    width = channels * (x.shape[2] + sum(attrs.padding[1]))
+    zero = x.quantization.zero_point
+    seen, row = band(
+        x.shape, attrs.padding, attrs.kernel[0], stride=attrs.stride[0], dilation=attrs.dilation[0], value=zero
+    )
     low, high = int8_limits(attrs.activation, output.quantization)
     shared = {"p": layer.prefix, "outputs": len(rows), "kernel_columns": attrs.kernel[1]}
-    inner = code(products, depth=channels, row=width * attrs.dilation[0], column=channels * attrs.dilation[1], **shared)
+    inner = code(products, depth=channels, row=row, column=channels * attrs.dilation[1], **shared)
     body = code(
         BODY,
         products=inner,
         before=before,
-        fill=fill,
-        x=name,
+        band=seen.rows,
         rows=output.shape[1],
         columns=output.shape[2],
-        row_stride=width * attrs.stride[0],
         column_stride=channels * attrs.stride[1],
         channel=channel,
         kernel_rows=attrs.kernel[0],
@@ -102,5 +103,6 @@ def _convolution(
             "bias": folded_bias(layer, layer.constant(2), rows, x.quantization.zero_point),
             **rescaling(factors),
         },
-        scratch=scratch,
+        scratch=seen.scratch,
+        headers=seen.headers,
     )

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from firmware_export.graph import Shape
 from firmware_export.ops.window1d import Padding
 from firmware_export.ops.window2d import NO_PADDING, Padding2d
-from firmware_export.targets.c.layer import Scratch, code
+from firmware_export.targets.c.layer import Scratch
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Steps that a position sees.
+    """Steps that a position sees, or rows of an image.
 
     Attributes:
-        rows: C expression of a pointer to the first of them; they lie behind each other.
+        rows: C expression of a pointer to the first of them.
         scratch: where they are put together if some are padding.
         headers: that the expression needs.
     """
@@ -66,26 +66,27 @@ def padded(shape: Shape, padding: Padding, value: int) -> tuple[str, str, Scratc
     return "padded", fill, Scratch("padded", (before + steps + after) * channels, 8)
 
 
-def padded_image(shape: Shape, padding: Padding2d, value: int) -> tuple[str, str, Scratch | None]:
-    """Return the same of an image ``[1, H, W, C]`` padded above and below, left and right."""
+def band(
+    shape: Shape, padding: Padding2d, kernel_rows: int, *, stride: int, dilation: int = 1, value: int
+) -> tuple[Seen, int]:
+    """Return what row ``r`` of the output sees of an image ``[1, H, W, C]``, and bytes from such a row to the next.
+
+    Args:
+        shape: of the input.
+        padding: above and below, left and right.
+        kernel_rows: how many are seen.
+        stride: rows of the input from one row of the output to the next.
+        dilation: rows of the input from one seen to the next.
+        value: what padding holds.
+    """
+    _, height, columns, channels = shape
+    width = columns * channels
     if padding == NO_PADDING:
-        return "x", "", None
-    _, rows, columns, channels = shape
-    (above, below), (left, right) = padding
-    width = (left + columns + right) * channels
-    size = (above + rows + below) * width
-    fill = code(
-        """
-        memset(padded, @value@, @size@);
-        for (int r = 0; r < @rows@; r++) {
-            memcpy(padded + @width@ * r + @begin@, x + @row@ * r, @row@);
-        }
-        """,
-        value=value,
-        size=size,
-        rows=rows,
-        width=width,
-        begin=above * width + left * channels,
-        row=columns * channels,
+        return Seen(f"x + {width * stride} * r"), width * dilation
+    (above, _), (left, right) = padding
+    whole = (left + columns + right) * channels
+    call = (
+        f"har_band(x, rows, {stride} * r - {above}, {dilation}, {kernel_rows}, {height}, {width}, {left * channels}, "
+        f"{right * channels}, {value})"
     )
-    return "padded", f"{fill}\n", Scratch("padded", size, 8)
+    return Seen(call, Scratch("rows", kernel_rows * whole, 8), ("har_window.h",)), whole

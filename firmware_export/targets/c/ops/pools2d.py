@@ -7,14 +7,16 @@ import numpy as np
 from firmware_export.affine import INT8_MIN, fixed_point
 from firmware_export.ops.average_pool2d import AveragePool2d
 from firmware_export.ops.max_pool2d import MaxPool2d
+from firmware_export.ops.window2d import NO_PADDING
 from firmware_export.targets.c.layer import Kernel, Layer, code
-from firmware_export.targets.c.ops.padding import padded_image
+from firmware_export.targets.c.ops.padding import Seen, band
 
 BODY = """
-@fill@for (int r = 0; r < @rows@; r++) {
+for (int r = 0; r < @rows@; r++) {
+    const int8_t *band = @band@;
     for (int t = 0; t < @columns@; t++) {
         for (int c = 0; c < @channels@; c++) {
-            const int8_t *seen = @x@ + @row_stride@ * r + @column_stride@ * t + c;
+            const int8_t *seen = band + @column_stride@ * t + c;
             @pool@
         }
     }
@@ -53,26 +55,26 @@ for (int c = 0; c < @channels@; c++) {
 def emit_max_pool2d(layer: Layer) -> Kernel:
     """The largest value; padding never wins."""
     attrs = layer.attrs(MaxPool2d)
-    name, fill, scratch = padded_image(layer.inputs[0].shape, attrs.padding, INT8_MIN)
-    width = layer.inputs[0].shape[2] + sum(attrs.padding[1])
-    return Kernel(_pool(MAX, layer, attrs, width, fill=fill, x=name), scratch=scratch)
+    seen, row = band(layer.inputs[0].shape, attrs.padding, attrs.kernel[0], stride=attrs.stride[0], value=INT8_MIN)
+    return Kernel(_pool(MAX, layer, attrs, seen, row), scratch=seen.scratch, headers=seen.headers)
 
 
 def emit_average_pool2d(layer: Layer) -> Kernel:
     """The mean, halves away from zero."""
     attrs = layer.attrs(AveragePool2d)
-    return Kernel(_pool(AVERAGE, layer, attrs, layer.inputs[0].shape[2], fill="", x="x"))
+    seen, row = band(layer.inputs[0].shape, NO_PADDING, attrs.kernel[0], stride=attrs.stride[0], value=0)
+    return Kernel(_pool(AVERAGE, layer, attrs, seen, row))
 
 
-def _pool(template: str, layer: Layer, attrs: MaxPool2d | AveragePool2d, columns: int, *, fill: str, x: str) -> str:
-    """``columns`` of the image that ``x`` is, padding included."""
+def _pool(template: str, layer: Layer, attrs: MaxPool2d | AveragePool2d, seen: Seen, row: int) -> str:
+    """``row`` bytes lie between two rows that are ``seen``."""
     _, rows, steps, channels = layer.outputs[0].shape
     count = attrs.kernel[0] * attrs.kernel[1]
     inner = code(
         template,
         kernel_rows=attrs.kernel[0],
         kernel_columns=attrs.kernel[1],
-        width=columns * channels,
+        width=row,
         channels=channels,
         half=count // 2,
         count=count,
@@ -80,12 +82,10 @@ def _pool(template: str, layer: Layer, attrs: MaxPool2d | AveragePool2d, columns
     return code(
         BODY,
         pool=inner,
-        fill=fill,
-        x=x,
+        band=seen.rows,
         rows=rows,
         columns=steps,
         channels=channels,
-        row_stride=columns * channels * attrs.stride[0],
         column_stride=channels * attrs.stride[1],
     )
 

@@ -1,4 +1,4 @@
-/* Steps that a position of a convolution or a pool sees, where it may see padding. */
+/* Steps, or rows of an image, that positions of a convolution or a pool see, where these may see padding. */
 #ifndef HAR_WINDOW_H
 #define HAR_WINDOW_H
 
@@ -28,6 +28,24 @@ HAR_ONCE const int8_t *har_window(const int8_t *x, int8_t *rows, int first, int 
         }
     }
     return rows;
+}
+
+/* Rows first, first + step, ... of an image, count of them, each with left and right pixels of padding around it, put
+ * together in band. Rows outside of 0..height-1 are padding, all value.
+ */
+HAR_ONCE const int8_t *har_band(const int8_t *x, int8_t *band, int first, int step, int count, int height, int width,
+                                int left, int right, int value)
+{
+    int8_t *row = band;
+    for (int i = 0; i < count; i++) {
+        const int r = first + step * i;
+        memset(row, value, (size_t)(left + width + right));
+        if (r >= 0 && r < height) {
+            memcpy(row + left, x + width * r, (size_t)width);
+        }
+        row += left + width + right;
+    }
+    return band;
 }
 
 #endif
