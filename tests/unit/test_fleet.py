@@ -6,11 +6,14 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -190,6 +193,57 @@ def test_a_full_disk_leaves_what_was_there(bundle, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         run_fleet(bundle, RECORDINGS, 6, shard_devices=2, out=tmp_path)
     assert (tmp_path / "fleet.json").read_bytes() == before
+
+
+KILLED_AT_EVERY_OPERATION = """
+import itertools, os, signal, sys
+from pathlib import Path
+
+from device_fixtures import synthetic_recording
+from device_sim.fleet.run import run_fleet
+from edgehar.bundle import Bundle
+
+bundle, root = Bundle.open(sys.argv[1]), Path(sys.argv[2])
+recordings = [synthetic_recording(700, seed=i, name=f"r{i}") for i in range(2)]
+
+def fleet(out):
+    summary = run_fleet(bundle, recordings, 5, shard_devices=2, out=out)
+    return {**summary, "run": None}
+
+def killed(out, left):
+    def watch(event, details):
+        nonlocal left
+        writes = event == "open" and isinstance(details[2], int) and details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if (writes or event in ("os.rename", "os.remove", "os.mkdir", "os.chmod")) and str(details[0]).startswith(out):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(watch)
+    fleet(Path(out))
+    os._exit(0)
+
+expected = fleet(None)
+for cut in itertools.count(1):
+    out = root / str(cut)
+    pid = os.fork()
+    if pid == 0:
+        killed(str(out), cut)
+    if os.waitpid(pid, 0)[1] == 0:
+        break
+    assert fleet(out) == expected, cut
+    assert sorted(p.name for p in out.iterdir()) == ["fleet.json", "key.json", "lock", "shards"], cut
+    assert sorted(p.name for p in (out / "shards").iterdir()) == ["00000.json", "00001.json", "00002.json"], cut
+print(cut - 1)
+"""
+
+
+def test_killed_before_any_file_operation_a_fleet_goes_on(bundle, tmp_path):
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])}
+    command = [sys.executable, "-c", KILLED_AT_EVERY_OPERATION, str(bundle.path), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 15  # folders, lock, key, three shards and the summary
 
 
 def killer(stop, kills, most):
