@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
+import multiprocessing
 import os
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +47,7 @@ def main() -> int:
     parser.add_argument("bundles", nargs="+", metavar="BUNDLE", help="folder NAME.edgehar, or zoo:NAME")
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--engines", nargs="+", default=["litert", "c_native"], metavar="E")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="figures that are there already stay")
     options = parser.parse_args()
     found = {}
     try:
@@ -59,7 +62,8 @@ def main() -> int:
         return error.exit_code
     if options.json is not None:
         command = " ".join(["python", "tools/bench/fleet.py", *sys.argv[1:]])
-        write_json(options.json, {"command": command, "processors": os.cpu_count(), "results": found})
+        before = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {}
+        write_json(options.json, before | {name: {"command": command, **figures} for name, figures in found.items()})
     return 0
 
 
@@ -73,7 +77,8 @@ def measure(bundle: Bundle, engine_name: str, devices: int) -> dict[str, float]:
         recordings=tuple(on_device(recording, bundle.manifest) for recording in recordings),
         plans=tuple(plan_devices(recordings, devices)),
     )
-    memory = bytes_of_a_device(bundle, engine_name)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        memory = fresh.submit(bytes_of_a_device, bundle, engine_name).result()
     engine = open_engine(engine_name, bundle)
     single = replace(job, shard_devices=1)
     for warm in (job, single):
