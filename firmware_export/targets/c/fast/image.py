@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from firmware_export.ops.op import FusedActivation, int8_limits
 from firmware_export.ops.window2d import NO_PADDING, Padding2d, Pair
 from firmware_export.targets.c.fast.doubled import WeightBits, doubled, fours_of, two_channel_stream
-from firmware_export.targets.c.fast.stretches import best_stretch
+from firmware_export.targets.c.fast.stretches import CALL, TURNS, best_stretch
 from firmware_export.targets.c.fast.two_channels import TwoChannels
 from firmware_export.targets.c.layer import Kernel, Layer, Scratch, code
 
 FEWEST_POSITIONS = 2
 SLACK = 4  # int16 behind what the last position sees: products are counted in fours
 CYCLES_OF_A_NUMBER = 2.5  # to copy it as int16
-CYCLES_OF_A_PRODUCT = 1.2
-CYCLES_OF_AN_OUTPUT = 8
 BODY = """
 for (int s = 0; s < @stretches@; s++) {
     const int32_t *stream = @p@_stream;
@@ -111,8 +109,9 @@ class _Way:
     def cycles(self) -> float:
         """About what it takes."""
         outputs, products = map(int, self.weight.shape)
-        position = outputs * (products * CYCLES_OF_A_PRODUCT + CYCLES_OF_AN_OUTPUT)
-        return self.stretches * (self.positions * position + self.numbers * CYCLES_OF_A_NUMBER)
+        step, besides = TURNS[self.turn]
+        pair = self.positions // self.turn * (step * -(-products // 4) + besides) + CALL
+        return self.stretches * (-(-outputs // 2) * pair + self.numbers * CYCLES_OF_A_NUMBER)
 
 
 def image_kernel(layer: Layer, window: Window, bits: WeightBits = WeightBits.INT16) -> Kernel | None:
