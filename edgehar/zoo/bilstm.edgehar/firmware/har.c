@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: cdfba086fabd992e44885b554e7910d503b336d17e9968d121110a31494aae82 */
+ * RUN; SHA-256 of the bundle before: 8e32fe9c99af9268f38b65a47b6eb5463c71f39fe29a13cd60ec33ead1454b26 */
 #include "har.h"
 
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #define HAR_STAGE
 #endif
 
-#define HAR_MAGIC UINT32_C(0x90caf79b) /* of this model: a context of another one is not taken for its own */
+#define HAR_MAGIC UINT32_C(0x55a8880a) /* of this model: a context of another one is not taken for its own */
 
 typedef char har_context_bytes_are_right[sizeof(har_context) <= HAR_CONTEXT_BYTES ? 1 : -1];
 

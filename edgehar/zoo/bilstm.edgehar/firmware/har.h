@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: cdfba086fabd992e44885b554e7910d503b336d17e9968d121110a31494aae82
+ * RUN; SHA-256 of the bundle before: 8e32fe9c99af9268f38b65a47b6eb5463c71f39fe29a13cd60ec33ead1454b26
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

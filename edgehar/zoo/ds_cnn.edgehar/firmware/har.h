@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * ca82c1ea68419887c6ee8921e1bdafcf7f7ccd7e836fad20b66d4ab647802355
+ * 8424ae2204f4a843ed4d2b9bdfd91ee049d029f8df95a43803517326b34f62a2
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * ca82c1ea68419887c6ee8921e1bdafcf7f7ccd7e836fad20b66d4ab647802355
+ * 8424ae2204f4a843ed4d2b9bdfd91ee049d029f8df95a43803517326b34f62a2
  *
  * 8 layers, 227592 multiply-accumulates a window. No allocation, no globals that change, no float.
  */

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * ca82c1ea68419887c6ee8921e1bdafcf7f7ccd7e836fad20b66d4ab647802355
+ * 8424ae2204f4a843ed4d2b9bdfd91ee049d029f8df95a43803517326b34f62a2
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * a83b6c04a5785d4d0b75cbb0f95d4becaf05ee3be2927f3db5248f59995a8705
+ * 5f701aac2d8b2dc3d953a507e0f1afb83c99b506ee933d87251e1f00eb6121c9
  *
  * One raw sample in, an event out when there is one. Everything the pipeline remembers is in one har_context, which the
  * caller owns: plain data that may be copied; different contexts do not disturb each other, in threads or interrupts.

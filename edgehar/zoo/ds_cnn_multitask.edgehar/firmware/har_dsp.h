@@ -231,20 +231,14 @@ HAR_INLINE int32_t har_high_product(int32_t a, int32_t multiplier)
 HAR_INLINE int8_t har_requantize(int32_t doubled, int32_t multiplier, int32_t offset, int32_t exponent, int32_t low,
                                  int32_t high)
 {
-#if HAR_DSP
-    int32_t a;
-    __asm__("smmulr %0, %1, %2\n\tadd %0, %0, %0, asr #31\n\tadd %0, %0, %3\n\tasr %0, %0, %4\n\tssat %0, #8, %0"
-            : "=&r"(a)
-            : "r"(doubled), "r"(multiplier), "r"(offset), "r"(exponent)
-            : "cc");
-    a = low > -128 && a < low ? low : a;
-    return (int8_t)(high < 127 && a > high ? high : a);
-#else
     int32_t a = har_high_product(doubled, multiplier);
     a += offset - (a < 0);
+#if HAR_DSP
+    __asm__("asr %0, %0, %1" : "+r"(a) : "r"(exponent));
+#else
     a >>= (uint32_t)exponent & 31U;
-    return (int8_t)(a < low ? low : a > high ? high : a);
 #endif
+    return (int8_t)(a < low ? low : a > high ? high : a);
 }
 
 /* count int8 as int16. */

@@ -2,7 +2,7 @@
  * 0.2, mining = "semi_hard", classes_per_batch = 12, samples_per_class = 10, turned = 0.5, labels = [], groups =
  * {}, purity = 1.0}' --set 'model_options={stem_channels = 16, stem_kernel = 9, stem_stride = 2, blocks = [[32, 15,
  * 2], [64, 9, 1]]}' --set epochs=20 --set mixup=0.0 --out RUN; SHA-256 of the bundle before:
- * abd46102cd7726c447776c5ecd864d961dbde4ad4e7f8c0bb041ee732b28a071
+ * dd759ad29ad01bbeab4cd1e9106881a436195c3a6efd29b935b2b35f3ba8063c
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:
