@@ -64,7 +64,7 @@ def random_cases(count: int, seed: int) -> list[Case]:
                 cases.append(lstm((1, draw(1, 9), draw(1, 35)), draw(1, 35)))
             case _:
                 cases.append(conv((1, steps, channels), draw(1, 9), **window))
-    return cases
+    return [*cases, conv((1, 26, 271), 2, kernel=21)]  # longer than the assembly's offsets reach
 
 
 def at_the_ends(graph: Graph) -> Graph:

@@ -15,6 +15,7 @@ from firmware_export.targets.c.mve.rows import LANES
 
 POSITIONS = 4
 LARGEST_STEP = 4095  # bytes, of ADD and SUB
+LARGEST_CONSTANT = 65535  # of MOVW
 LARGEST_MOVE = 127  # bytes, of VLDRB with writeback
 LONGEST_STRING = 4000  # characters, of C99's 4095
 UNROLLED = 12  # steps of 16 products of each sum
@@ -128,7 +129,8 @@ class TwoByFour:
     @property
     def fits(self) -> bool:
         """Whether the assembly's offsets reach four positions of x and of y."""
-        return max(POSITIONS * self.stride, POSITIONS * self.outputs, (self.taps + 3) * self.channels) <= LARGEST_STEP
+        steps = POSITIONS * self.stride, POSITIONS * self.outputs, (self.taps + 3) * self.channels, self._advance
+        return max(map(abs, steps)) <= LARGEST_STEP and self.weight_bytes <= LARGEST_CONSTANT
 
     def function(self, name: str) -> str:
         """Return the C function ``name(weight, last, x, y, groups)``, as assembly and as call of the portable form."""
@@ -154,16 +156,20 @@ class TwoByFour:
             predicate=f"movs r0, #{rest}\nvctp.8 r0" if rest else "",
         )
         steps = list(self._sliding() if self.taps > 1 else self._consecutive())
-        advance = POSITIONS * self.stride - (self.channels if self.taps > 1 else LANES * self.steps)
         last = code(
             REQUANTIZE,
             zero=f"{_half_words('q2', self.zero)}\nvqadd.s16 q0, q0, q2" if self.zero else "",
             low=f"{_half_words('q2', self.low)}\nvmax.s16 q0, q0, q2" if self.low > INT8_MIN else "",
             high=f"{_half_words('q2', self.high)}\nvmin.s16 q0, q0, q2" if self.high < INT8_MAX else "",
             outputs_of_four=POSITIONS * self.outputs,
-            next=_moved("r3", "r3", advance) if advance else "",
+            next=_moved("r3", "r3", self._advance) if self._advance else "",
         )
         return [entry, *steps, last]
+
+    @property
+    def _advance(self) -> int:
+        """Bytes from where the first position's address has come to, to where it begins in the next turn."""
+        return POSITIONS * self.stride - (self.channels if self.taps > 1 else LANES * self.steps)
 
     @property
     def _turns(self) -> tuple[int, int]:
