@@ -6,7 +6,7 @@ the front end runs over them once. That changes no bit, since the front end is c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.decisions import Answering, DecisionBatch, Decisions, HeadAnswers
+from device_sim.decisions.stage import SMOOTHINGS, MakeSmoothing
 from device_sim.engines.protocol import Engine
 from device_sim.feeds import feed_of
 from device_sim.prototypes import Prototypes
@@ -263,12 +264,12 @@ class Device:
         self._wanted = self._hop
 
 
-def decisions_of(bundle: Bundle) -> Decisions:
+def decisions_of(bundle: Bundle, smoothings: Mapping[str, MakeSmoothing] = SMOOTHINGS) -> Decisions:
     """Return the decision stage of a bundle's first head, without a past."""
     manifest = bundle.manifest
     prototypes = Prototypes(manifest.enrolled, read_references(bundle).embeddings) if manifest.enrolled else None
     timing = (manifest.window, manifest.hop, manifest.rate_hz)
-    return Decisions(manifest.heads[0], manifest.decision, *timing, prototypes=prototypes)
+    return Decisions(manifest.heads[0], manifest.decision, *timing, prototypes=prototypes, smoothings=smoothings)
 
 
 def _decision_list(batch: DecisionBatch) -> list[Decision]:

@@ -7,6 +7,7 @@ firmware (docs/decisions/0009).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,8 @@ from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError
 from edgehar.signal.quantization import FLOAT32, QuantParams
 
-SMOOTHINGS: dict[str, type[Smoothing]] = {
+MakeSmoothing = Callable[[DecisionSpec, int], Smoothing]
+SMOOTHINGS: dict[str, MakeSmoothing] = {
     "none": NoSmoothing,
     "ema": EmaSmoothing,
     "majority": MajoritySmoothing,
@@ -47,15 +49,24 @@ class Labelling:
         labels: K, of the head.
         enrolled: M, labels that were enrolled.
         quant: the format of the logits.
+        smoothings: what stands in for ``SMOOTHINGS``, with the same bits.
 
     Raises:
         BundleError: a setting is out of range.
     """
 
-    def __init__(self, spec: DecisionSpec, labels: int, enrolled: int = 0, quant: QuantParams = FLOAT32) -> None:
+    def __init__(
+        self,
+        spec: DecisionSpec,
+        labels: int,
+        enrolled: int = 0,
+        quant: QuantParams = FLOAT32,
+        *,
+        smoothings: Mapping[str, MakeSmoothing] = SMOOTHINGS,
+    ) -> None:
         check(spec, labels)
         self._unfamiliar = None if spec.familiar is None else Unfamiliar(spec.familiar, quant)
-        self._smoothing = SMOOTHINGS[spec.smoothing](spec, labels + enrolled)
+        self._smoothing = smoothings[spec.smoothing](spec, labels + enrolled)
         self._hysteresis = Hysteresis(spec)
         self._rejection = Rejection(spec, labels + enrolled)
 
@@ -110,6 +121,7 @@ class Decisions:
         window, hop: samples; decision ``start`` is made at sample ``start + window - 1``.
         rate_hz: samples a second.
         prototypes: of labels that were enrolled; None where there are none.
+        smoothings: see :class:`Labelling`.
 
     Raises:
         BundleError: the head is not a choice of one label, or the specification is out of range.
@@ -124,6 +136,7 @@ class Decisions:
         rate_hz: float,
         *,
         prototypes: Prototypes | None = None,
+        smoothings: Mapping[str, MakeSmoothing] = SMOOTHINGS,
     ) -> None:
         if head.kind == "multilabel" or len(head.labels) < 2:
             raise BundleError(
@@ -131,7 +144,7 @@ class Decisions:
                 "that choose one of two or more labels"
             )
         enrolled = 0 if prototypes is None else prototypes.labels
-        self._labelling = Labelling(spec, len(head.labels), enrolled, head.quant)
+        self._labelling = Labelling(spec, len(head.labels), enrolled, head.quant, smoothings=smoothings)
         self._softmax = probabilities_of("multiclass", head.quant, spec.temperature)
         self._prototypes = prototypes
         self._debounce = Debounce(spec.min_decisions)

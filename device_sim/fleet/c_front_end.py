@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device_sim.fleet.c_library import fleet_library
 from edgehar.bundle import Manifest
-from edgehar.c_compiler import FLAGS, find_compiler, shared_library
 from edgehar.c_pipeline import pointer
-from edgehar.errors import EngineError
 from edgehar.signal.biquad import steady_state
 from edgehar.signal.difference import Difference
 from edgehar.signal.quantization import LIMITS
@@ -21,8 +18,6 @@ from edgehar.signal.signed_log import SignedLog
 
 F32 = NDArray[np.float32]
 
-SOURCE = "front_end.c"
-FAST = (*FLAGS, "-O3", "-fno-trapping-math")  # vectors; nobody asks for floating-point exceptions
 CHANNELS = 64  # most that the C code has room for
 DIFFERENCE, SIGNED_LOG, BIQUAD = range(3)
 STEP = np.dtype([(name, np.int32) for name in ("column", "code", "constants", "state")])
@@ -109,17 +104,5 @@ def c_front_end(manifest: Manifest) -> CFrontEnd | None:
         return None
     if len(manifest.channels) > CHANNELS:
         return None
-    library = _library()
+    library = fleet_library()
     return None if library is None else CFrontEnd(manifest, library)
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    compiler = find_compiler()
-    if compiler is None:
-        return None
-    source = resources.files("device_sim.fleet").joinpath(SOURCE).read_bytes()
-    try:
-        return ctypes.CDLL(str(shared_library(compiler, {SOURCE: source}, FAST)))
-    except (EngineError, OSError):
-        return None

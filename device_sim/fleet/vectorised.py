@@ -13,6 +13,7 @@ from device_sim.decisions import Answering, DecisionBatch
 from device_sim.device import decisions_of
 from device_sim.engines.batches import infer_many
 from device_sim.engines.protocol import Engine
+from device_sim.fleet.c_filter import QUICKEST
 from device_sim.fleet.windows import windows_of
 from device_sim.results import Event
 from edgehar.bundle import Bundle
@@ -35,7 +36,7 @@ class VectorisedFleet:
         self._window, self._hop = manifest.window, manifest.hop
         self._infer = infer_many(engine, manifest)
         self._windows = windows_of(manifest, devices)
-        self._decisions = [decisions_of(bundle) for _ in range(devices)]
+        self._decisions = [decisions_of(bundle, QUICKEST) for _ in range(devices)]
         self._answerings = tuple(Answering(head) for head in manifest.heads[1:])
         self._heads = len(manifest.heads)
         self._shape = (devices, len(manifest.channels))

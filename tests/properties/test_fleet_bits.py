@@ -13,10 +13,12 @@ from device_fixtures import make_tiny_bundle, synthetic_recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_sim.decisions.hmm import HmmSmoothing
 from device_sim.device import Device
 from device_sim.engines import open_engine
+from device_sim.fleet import c_filter, c_library, vectorised
 from device_sim.fleet import c_front_end as c_module
-from device_sim.fleet import vectorised
+from device_sim.fleet.c_filter import CFilter, quickest_filter
 from device_sim.fleet.c_front_end import c_front_end
 from device_sim.fleet.fleet import open_fleet
 from device_sim.fleet.windows import CompiledWindows, NumpyWindows, windows_of
@@ -184,10 +186,35 @@ def test_numpy_does_what_c_does_not():
     floats = replace(manifest.inputs[0], quant=FLOAT32)
     assert c_front_end(replace(manifest, inputs=(floats,))) is None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(c_module, "_library", c_module._library.__wrapped__)
-        patch.setattr(c_module, "find_compiler", lambda: None)
+        patch.setattr(c_library, "find_compiler", lambda: None)
+        none = c_library.fleet_library.__wrapped__()
+        assert none is None
+        patch.setattr(c_module, "fleet_library", lambda: none)
+        patch.setattr(c_filter, "fleet_library", lambda: none)
         assert isinstance(windows_of(manifest, 1), NumpyWindows)
+        assert isinstance(quickest_filter(SPECS[-1], 3), HmmSmoothing)
     assert isinstance(windows_of(manifest, 1), CompiledWindows)
+    assert isinstance(quickest_filter(SPECS[-1], 3), CFilter)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 2**20))
+def test_the_filter_in_c_is_that_in_numpy(seed):
+    rng = np.random.default_rng(seed)
+    own, enrolled, lag = int(rng.integers(2, 13)), int(rng.integers(0, 3)), int(rng.integers(0, 5))
+    transitions = rng.dirichlet(np.full(own, 0.5), own)
+    prior = tuple(rng.dirichlet(np.ones(own)).tolist()) if rng.random() < 0.7 else ()
+    spec = DecisionSpec("hmm", grammar=Grammar(tuple(map(tuple, transitions.tolist())), prior), lag=lag)
+    p = rng.dirichlet(np.full(own + enrolled, 0.3), 90).astype(np.float32)
+    p[rng.random(p.shape) < 0.1] = 0
+    both = HmmSmoothing(spec, own + enrolled), CFilter(spec, own + enrolled)
+    for part in np.split(p, sorted(rng.integers(0, 90, 4).tolist())):
+        numpy, compiled = (each.update(part) for each in both)
+        assert [a.tobytes() for a in numpy] == [a.tobytes() for a in compiled]
+    for each in both:
+        each.reset()
+    numpy, compiled = (each.update(p[:20]) for each in both)
+    assert [a.tobytes() for a in numpy] == [a.tobytes() for a in compiled]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

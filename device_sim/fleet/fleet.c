@@ -1,5 +1,5 @@
-/* The front end of edgehar.signal for one device's next samples, column by column: the same float32 operations in the
- * same order as FrontEndStream and QuantParams, so the same bits. Host only; no part of a firmware. */
+/* Front end and filter of a device, for a fleet of them on a PC: the same float32 operations in the same order as
+ * FrontEndStream, QuantParams and HmmSmoothing, so the same bits. No part of a firmware. */
 #include <stdint.h>
 #include <string.h>
 
@@ -208,3 +208,83 @@ int64_t fleet_front_end(const sizes *are, const int32_t *select, const float *ga
     return invalid;
 }
 
+
+#define LABELS 64
+#define LEAST_EVIDENCE 9.094947017729282e-13F /* 2^-40 */
+
+/* Divide k numbers by the sum of the first. */
+static void normalize(float *x, int k, int first)
+{
+    float total = x[0];
+    for (int i = 1; i < first; i++) {
+        total = total + x[i];
+    }
+    for (int i = 0; i < k; i++) {
+        x[i] = x[i] / total;
+    }
+}
+
+/* Forward filter with fixed lag over count windows of k probabilities, own of them the network's.
+ *
+ * kept holds how many windows the state has; state the beliefs and then the evidence of the last lag + 1 of them, oldest
+ * first. */
+void fleet_filter(int32_t k, int32_t own, int32_t lag, const float *transitions, const float *rarity, int32_t *kept,
+                  float *state, const float *probabilities, int64_t count, float *out)
+{
+    float *beliefs = state, *evidence = state + (lag + 1) * k;
+    for (int64_t i = 0; i < count; i++, probabilities += k, out += k) {
+        float fresh[LABELS], belief[LABELS], later[LABELS], weighted[LABELS];
+        const float *before = beliefs + (*kept - 1) * k;
+        for (int c = 0; c < k; c++) {
+            float p = probabilities[c];
+            p = c < own && p < LEAST_EVIDENCE ? LEAST_EVIDENCE : p;
+            fresh[c] = belief[c] = p * rarity[c];
+        }
+        if (*kept) {
+            for (int c = 0; c < k; c++) {
+                belief[c] = before[0] * transitions[c];
+            }
+            for (int r = 1; r < k; r++) {
+                for (int c = 0; c < k; c++) {
+                    belief[c] = belief[c] + before[r] * transitions[r * k + c];
+                }
+            }
+            for (int c = 0; c < k; c++) {
+                belief[c] = belief[c] * fresh[c];
+            }
+        }
+        normalize(belief, k, k);
+        if (*kept == lag + 1) {
+            memmove(beliefs, beliefs + k, (size_t)(lag * k) * sizeof *beliefs);
+            memmove(evidence, evidence + k, (size_t)(lag * k) * sizeof *evidence);
+        } else {
+            ++*kept;
+        }
+        memcpy(beliefs + (*kept - 1) * k, belief, (size_t)k * sizeof *belief);
+        memcpy(evidence + (*kept - 1) * k, fresh, (size_t)k * sizeof *fresh);
+        memcpy(out, beliefs, (size_t)k * sizeof *out);
+        if (*kept == 1) {
+            continue;
+        }
+        for (int c = 0; c < k; c++) {
+            later[c] = 1.0F;
+        }
+        for (int j = *kept - 1; j > 0; j--) {
+            for (int c = 0; c < k; c++) {
+                weighted[c] = evidence[j * k + c] * later[c];
+            }
+            for (int r = 0; r < k; r++) {
+                float total = transitions[r * k] * weighted[0];
+                for (int c = 1; c < k; c++) {
+                    total = total + transitions[r * k + c] * weighted[c];
+                }
+                later[r] = total;
+            }
+            normalize(later, k, own);
+        }
+        for (int c = 0; c < k; c++) {
+            out[c] = out[c] * later[c];
+        }
+        normalize(out, k, k);
+    }
+}
