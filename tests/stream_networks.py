@@ -28,6 +28,7 @@ class Builder:
     def __init__(self, window: int, channels: int, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.values = {"x": Value("x", (1, window, channels), "int8", ACT)}
+        self.inputs = ["x"]
         self.nodes: list[Node] = []
 
     def add(self, op: str, attrs: Attrs, *inputs: str, weight: tuple[int, ...] = (), axis: int = 0) -> str:
@@ -73,7 +74,7 @@ class Builder:
             x, columns = self.add("average_pool1d", AveragePool1d(columns, columns), x), 1
         x = self.add("reshape", Reshape((1, columns * channels)), x)
         x = self.add("dense", Dense(), x, weight=(outputs, columns * channels))
-        return assemble(["x"], [x], self.nodes, self.values.values())
+        return assemble(self.inputs, [x], self.nodes, self.values.values())
 
 
 def random_network(seed: int, window: int, channels: int, layers: int) -> Graph:

@@ -22,6 +22,7 @@ from edgehar.errors import UnsupportedOpError, UsageError
 from edgehar.signal import QuantParams
 from firmware_export.graph import Graph
 from firmware_export.ops.add_constant import AddConstant
+from firmware_export.ops.concat import Concat
 from firmware_export.ops.max_pool1d import MaxPool1d
 from firmware_export.reference import run
 from firmware_export.targets.c import write_firmware
@@ -40,11 +41,28 @@ def network() -> Graph:
     return b.end(b.add("max_pool1d", MaxPool1d(3, 1), x), mean=True)
 
 
+def two_inputs() -> Graph:
+    """Columns of acc and gyro apart, kernels of another length each, side by side from then on."""
+    b = Builder(WINDOW, 3, 4)
+    b.values["z"] = replace(b.values["x"], name="z", shape=(1, WINDOW, 6))
+    b.inputs.append("z")
+    x = b.conv("x", 4, kernel=9, stride=2)
+    z = b.conv("z", 6, kernel=3, stride=2)
+    z = b.crop(z, b.shape(z)[1] - b.shape(x)[1], b.shape(x)[1])
+    return b.end(b.conv(b.add("concat", Concat(), x, z), 8, kernel=3, activation=RELU), mean=True)
+
+
 def bundle_of(folder: Path, hop: int, graph: Graph, streaming: bool = True) -> Bundle:
+    quant = QuantParams(*ACT.scales, ACT.zero_point)
+    widths = [graph.values[name].shape[2] for name in graph.inputs]
+    columns = np.split(np.arange(FEATURES), np.cumsum(widths)[:-1])
     manifest = replace(
         tiny_manifest(WINDOW, hop, DecisionSpec("ema", 0.5, 2)),
-        inputs=(ModelInput("x", tuple(range(FEATURES)), quant=QuantParams(*ACT.scales, ACT.zero_point)),),
-        heads=(Head("activity", "multiclass", LABELS, QuantParams(*ACT.scales, ACT.zero_point)),),
+        inputs=tuple(
+            ModelInput(name, tuple(each.tolist()), quant=quant)
+            for name, each in zip(graph.inputs, columns, strict=True)
+        ),
+        heads=(Head("activity", "multiclass", LABELS, quant),),
     )
     files = write_firmware(manifest, graph, "made by a test", streaming=streaming).files
     return write_bundle(folder / "made.edgehar", manifest, {f"firmware/{name}": data for name, data in files.items()})
@@ -89,6 +107,22 @@ def test_streaming_is_the_device_on_whole_windows(tmp_path: Path, hop: int) -> N
     assert twins.differences == []
     assert twins.decisions > 15
     assert (pipeline.sizes["inputs"] < WINDOW * FEATURES) == (hop < 44)
+
+
+def test_several_inputs_stream_together(tmp_path: Path) -> None:
+    graph = two_inputs()
+    bundle = bundle_of(tmp_path, 6, graph)
+    pipeline = CPipeline(firmware_files(bundle), compilers()["cc"], (*FLAGS, *STRICT))
+    twins = Twins(bundle, WholeWindows(graph), pipeline)
+    for count in (500, 200):
+        twins.push(samples_with_holes(count))
+        twins.finish()
+    assert (twins.differences, twins.decisions) == ([], 76 + 26)
+    assert pipeline.sizes["inputs"] < WINDOW * FEATURES / 2
+    for engine in ("c_native", "cortex_m"):
+        windows = [np.random.default_rng(0).integers(-128, 128, (WINDOW, n)).astype(np.int8) for n in (3, 6)]
+        (found,) = open_engine(engine, bundle).infer(*windows)
+        assert np.array_equal(found, run(graph, [w[None] for w in windows])[0][0])
 
 
 def test_reset_forgets_the_columns(tmp_path: Path) -> None:
