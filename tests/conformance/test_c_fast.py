@@ -6,6 +6,7 @@ Many one-op graphs are one network with an input and an output each, so that the
 from __future__ import annotations
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph,
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
+from device_sim.emulator.toolchain import GCC
 from edgehar.bundle import Bundle
 from edgehar.cli.networks import network_of_bundle
 from firmware_export.graph import Graph
@@ -174,6 +176,18 @@ def test_balanced_is_nearly_as_fast_and_nearly_as_small() -> None:
     speed, balanced, size = found.values()
     assert balanced.cycles < 1.1 * speed.cycles
     assert size.flash_bytes < balanced.flash_bytes < 0.75 * speed.flash_bytes
+
+
+@pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
+@pytest.mark.parametrize("optimize", [Optimize.SPEED, Optimize.BALANCED])
+def test_either_compiler_makes_the_same_of_it(optimize: Optimize) -> None:
+    network = network_of_bundle(Bundle.open("zoo:ds_cnn"), 1, optimize)
+    by_zig, by_gcc = (
+        profile_network(network.sources, network.windows, CORES["cortex_m4f"], compiler) for compiler in ("zig", "gcc")
+    )
+    assert network.is_exact(by_gcc.outputs)
+    for zig, gcc in zip(by_zig.layers, by_gcc.layers, strict=True):
+        assert 0.9 < gcc.instructions / zig.instructions < 1.1, zig.name
 
 
 @pytest.mark.parametrize("core", ["cortex_m0plus", "rv32imc"])
