@@ -164,7 +164,7 @@ def on_test_people(name: str, recordings: Sequence[Recording], stages: Sequence[
     rows = {}
     for stage in stages:
         rows[stage] = figures(decided(bundle, parse_decision(stage).of(spec), test), labels)
-    return {"bundle": name, "bundle_sha256": bundle.sha256, "stages": rows}
+    return {"bundle": name, "model_sha256": bundle.manifest.files["model_i8.tflite"].sha256, "stages": rows}
 
 
 HEAD = (

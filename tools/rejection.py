@@ -249,7 +249,7 @@ def main() -> None:
     for name in BUNDLES:
         bundle = Bundle.open(f"zoo:{name}")
         refused = {"uncertain": uncertain(bundle, recordings), "unknown": unknown(bundle, recordings)}
-        found.append({"bundle": name, "bundle_sha256": bundle.sha256, **refused})
+        found.append({"bundle": name, "model_sha256": bundle.manifest.files["model_i8.tflite"].sha256, **refused})
         print(tables(found[-1:]), flush=True)
     write_json(options.json, {"engine": ENGINE, "rate": RATE, "bundles": found})
     if options.page:

@@ -69,7 +69,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--decision",
         metavar="SPEC",
         help="decision stage, fitted to training and validation people, as none, ema:0.6, hmm:lag=1,unknown=1%% "
-        "(docs/decision_stage.md; default: hmm where the run has validation people, else none)",
+        "(docs/decision_stage.md; default: hmm where the run has validation people and the network "
+        "no embedding, else none)",
     )
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
@@ -301,6 +302,8 @@ def _decided(exported: Exported, wish: str | None) -> tuple[Exported, str]:
     from edgehar.cli.decide import DEFAULT, fit_into
     from edgehar.errors import DataError, EngineError, UsageError
 
+    if wish is None and exported.bundle.manifest.embedding is not None:
+        return exported, "decides window by window: so what is enrolled changes nothing about other windows"
     if wish == "none":
         return exported, "decides window by window"
     try:

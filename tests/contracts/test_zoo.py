@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from device_sim.emulator.sources import read_sources
-from device_sim.sources import golden_arrays, stream_of
-from edgehar.bundle import Bundle, zoo_names
+from device_sim.firmware import firmware_beside_device
+from device_sim.sources import golden_arrays, golden_recording, stream_of
+from edgehar.bundle import Bundle, DecisionSpec, zoo_names
 from edgehar.c_compiler import find_compiler
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 
@@ -38,3 +39,21 @@ def test_firmware_of_the_zoo(name: str) -> None:
     (report,) = [row for row in evidence if row["engine"] == "c_native"]
     assert (report["max_lsb"], report["exact"]) == (0, 1.0)
     assert report["windows"] > 1000
+
+
+@pytest.mark.parametrize("name", IN_C)
+def test_it_decides_as_the_simulated_device(name: str) -> None:
+    """By a filter whose grammar and temperature are of the people that the network and its settings were fitted on.
+
+    Where labels can be enrolled each window stays by itself, so that an enrolment changes nothing about others.
+    """
+    bundle = Bundle.open(f"zoo:{name}")
+    twins = firmware_beside_device(bundle, [golden_recording(bundle)])
+    assert (twins.decisions, twins.differences) == (32, [])
+    spec, provenance = bundle.manifest.decision, bundle.manifest.provenance
+    if bundle.manifest.embedding is not None:
+        assert spec == DecisionSpec()
+        return
+    assert spec.smoothing == "hmm" and spec.grammar is not None and spec.rejections == ()
+    assert provenance["decision"]["calibrated_on"] == provenance["data"]["validation_subjects"]
+    assert set(provenance["decision"]["grammar_of"]) == set(provenance["data"]["train_subjects"])

@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 8e32fe9c99af9268f38b65a47b6eb5463c71f39fe29a13cd60ec33ead1454b26
+ * RUN; SHA-256 of the bundle before: 5c719097e36845c4d39578a50ca716d674e091aeb8aa9ee8e9615fc0128e65ef
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -1,5 +1,5 @@
 /* bilstm, made by: edgehar train --model bilstm --dataset hapt --set 'model_options={layers = 1, units = 24}' --out
- * RUN; SHA-256 of the bundle before: 8e32fe9c99af9268f38b65a47b6eb5463c71f39fe29a13cd60ec33ead1454b26
+ * RUN; SHA-256 of the bundle before: 5c719097e36845c4d39578a50ca716d674e091aeb8aa9ee8e9615fc0128e65ef
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

@@ -1,5 +1,5 @@
 /* ds_cnn, made by: edgehar train --model ds_cnn --dataset hapt --out RUN; SHA-256 of the bundle before:
- * 8424ae2204f4a843ed4d2b9bdfd91ee049d029f8df95a43803517326b34f62a2 */
+ * 246298c85135174b0d07fe2b61aa096be14c60ef08addee6000b2e1ec9dc5e82 */
 #include "har_model.h"
 
 #include <string.h>

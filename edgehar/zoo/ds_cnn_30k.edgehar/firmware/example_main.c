@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 5f701aac2d8b2dc3d953a507e0f1afb83c99b506ee933d87251e1f00eb6121c9
+ * 6a89cb691d3a930aad0082e7259dcd9a553723bc6db4f083aa903681cb353f04
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

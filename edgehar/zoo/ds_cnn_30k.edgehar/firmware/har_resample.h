@@ -1,6 +1,6 @@
 /* ds_cnn_30k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 48,
  * stem_kernel = 9, stem_stride = 2, blocks = [[96, 15, 2], [160, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 5f701aac2d8b2dc3d953a507e0f1afb83c99b506ee933d87251e1f00eb6121c9
+ * 6a89cb691d3a930aad0082e7259dcd9a553723bc6db4f083aa903681cb353f04
  *
  * Samples with time stamps of their own to the steady HAR_RATE_HZ that har_push() wants: late and repeated ones are left
  * out, short gaps bridged by a straight line, a long one is a new beginning. Nothing here is an error.

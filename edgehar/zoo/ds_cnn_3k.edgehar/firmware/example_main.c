@@ -1,6 +1,6 @@
 /* ds_cnn_3k, made by: edgehar train --model ds_cnn --dataset hapt --set 'model_options={stem_channels = 12,
  * stem_kernel = 9, stem_stride = 4, blocks = [[24, 15, 1], [40, 9, 1]]}' --out RUN; SHA-256 of the bundle before:
- * 46f696fa472a8ed6540fe2f376f04fd3f9d63c6657c7371d9868a9adc1f7e51e
+ * 1064321df7facafeaac323a8180eddad3b7560d88e86800a7208b765cfa14572
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:

@@ -4,7 +4,7 @@
  * {moving = ["walking", "upstairs", "downstairs"], not_moving = ["sitting", "standing", "laying"]}, purity = 1.0},
  * {name = "change", kind = "binary", labels = ["transition"], weight = 1.0, groups = {transition = ["stand_to_sit",
  * "sit_to_stand", "sit_to_lie", "lie_to_sit", "stand_to_lie", "lie_to_stand"]}, purity = 0.5}]' --out RUN; SHA-256
- * of the bundle before: 12f758f0b8bbecc7051d2a6d2e5feedbd950913adc63cbe8cc0476f63f44df3b
+ * of the bundle before: 67594cb04cd7d904d0272083ee725f2375f97915f2a6518a94715dd14e869234
  *
  * Reads samples from the standard input and prints the activities: a line a sample, 6 numbers, comma or space
  * between them:
