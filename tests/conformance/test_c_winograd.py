@@ -28,6 +28,7 @@ TAPS = st.sampled_from(sorted(TILES))
 EXTREMES = np.array([-128, 127], np.int8)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.data(), TAPS, st.integers(1, 9), st.integers(-(2**26), 2**26))
 def test_two_positions_are_those_of_plain_sums(data: st.DataObject, taps: int, channels: int, bias: int) -> None:
     """In int32 that wraps around, as the core's registers do."""
