@@ -40,6 +40,7 @@ NEEDS = (
     Need("capstone", "capstone", "firmware", "decoding what ran on them"),
     Need("pyelftools", "elftools", "firmware", "reading images"),
     Need("wasmtime", "wasmtime", "firmware", "engine wasm"),
+    Need("ray", "ray", "fleet", "fleets on a cluster"),
     Need("rich", "rich", "cli", "tables in the terminal"),
 )
 

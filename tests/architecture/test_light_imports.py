@@ -12,7 +12,7 @@ from device_fixtures import make_tiny_bundle
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = [
     *("torch", "scipy", "onnx", "onnx_ir", "onnxscript", "onnxruntime", "pandas", "lightning", "matplotlib"),
-    *("sklearn", "rich", "flatbuffers", "tflite_micro", "tensorflow", "torchmetrics", "safetensors"),
+    *("sklearn", "rich", "flatbuffers", "tflite_micro", "tensorflow", "torchmetrics", "safetensors", "ray"),
 ]
 
 BLOCK = f"""
@@ -48,9 +48,10 @@ def run(program, *arguments):
         ("import edgehar.errors, edgehar.files", {"edgehar"}),
         ("import edgehar.signal, edgehar.bundle, edgehar.recording", {"edgehar", "numpy"}),
         ("import device_sim, device_sim.engines, device_sim.simulate", {"edgehar", "numpy", "device_sim"}),
+        ("import device_sim.fleet.run, device_sim.fleet.on_ray", {"edgehar", "numpy", "device_sim"}),
         ("import device_sim.__main__", {"edgehar", "numpy", "device_sim"}),
     ],
-    ids=["edgehar", "errors", "signal", "device_sim", "command"],
+    ids=["edgehar", "errors", "signal", "device_sim", "fleet", "command"],
 )
 def test_an_import_brings_no_third_party_package_but_numpy(imports, allowed):
     done = run(FOREIGN.format(imports=imports))
