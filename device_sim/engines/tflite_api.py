@@ -78,11 +78,10 @@ class TfliteApiEngine:
         at = 0
         try:
             for size, batched in self._batched.items():
-                while count - at >= size:
-                    batched.infer(
-                        [array[at : at + size] for array in inputs], [rows[at : at + size] for rows in outputs]
-                    )
-                    at += size
+                while (left := min(size, count - at)) >= FULL * size:
+                    part = slice(at, at + left)
+                    batched.infer([array[part] for array in inputs], [rows[part] for rows in outputs])
+                    at += left
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"engine {self.name}: inference failed: {' '.join(str(error).split())}") from None
         for i in range(at, count):
