@@ -25,7 +25,7 @@ from edgehar.decision_spec import (
     Familiar,
     Grammar,
 )
-from edgehar.errors import DataError
+from edgehar.errors import DataError, UsageError
 from edgehar.signal import FLOAT32, window_labels
 
 PSEUDO_COUNT = 1.0  # of each transition, as if it had been seen so often (Laplace)
@@ -75,8 +75,11 @@ def fit_decision(
         hop: samples.
 
     Raises:
+        UsageError: ``unknown`` has no rate.
         DataError: there are no training people, too few windows of one label, or a class has none.
     """
+    if wish.keeps_unknown:
+        raise UsageError(f"decision {wish.text!r}: a fit of unknown needs a rate of false alarms, as unknown=1%")
     truth = [window_labels(heard.labels, window, hop)[: len(heard.logits)] for heard in validation]
     known = np.concatenate([np.empty(0, np.int16), *truth])
     if (known >= 0).sum() < FEWEST:

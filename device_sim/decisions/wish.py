@@ -48,13 +48,15 @@ class DecisionWish:
         Raises:
             UsageError: it has not been fitted.
         """
-        fit = f"fit it with: edgehar decide BUNDLE --decision {self.text} --out NEW"
+        fit = "fit it with: edgehar decide BUNDLE --out NEW --decision"
         if self.uncertain_rate is not None or self.unknown_rate is not None:
-            raise UsageError(f"decision {self.text!r}: a rate becomes a threshold by a fit; {fit}")
+            raise UsageError(f"decision {self.text!r}: a rate becomes a threshold by a fit; {fit} {self.text}")
         if self.smoothing == "hmm" and spec.grammar is None:
-            raise UsageError(f"decision {self.text!r}: this bundle has no grammar; {fit}")
+            raise UsageError(f"decision {self.text!r}: this bundle has no grammar; {fit} {self.text}")
         if self.keeps_unknown and spec.familiar is None:
-            raise UsageError(f"decision {self.text!r}: this bundle does not know what is unknown; {fit}=1%")
+            raise UsageError(
+                f"decision {self.text!r}: this bundle does not know what is unknown; {fit} {self.smoothing}:unknown=1%"
+            )
         return replace(
             spec,
             smoothing=self.smoothing,

@@ -17,7 +17,7 @@ from device_sim.decisions.fitting import (
 )
 from device_sim.decisions.unfamiliar import Unfamiliar
 from device_sim.decisions.wish import parse_decision
-from edgehar.errors import DataError
+from edgehar.errors import DataError, UsageError
 from edgehar.signal import FLOAT32, window_labels
 
 WINDOW, HOP = 8, 4
@@ -100,5 +100,7 @@ def test_too_little_to_fit_on_is_refused():
     wish = parse_decision("hmm")
     with pytest.raises(DataError, match="have 0 windows of one activity, expected at least 20"):
         fit_decision(wish, TRAIN, [], WINDOW, HOP)
+    with pytest.raises(UsageError, match="needs a rate of false alarms, as unknown=1%"):
+        fit_decision(parse_decision("hmm:unknown"), TRAIN, VALIDATION, WINDOW, HOP)
     with pytest.raises(DataError, match="no recordings of training people"):
         fit_decision(wish, [], VALIDATION, WINDOW, HOP)

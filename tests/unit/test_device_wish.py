@@ -44,7 +44,7 @@ def test_rates_are_for_a_fit():
     ("text", "message"),
     [
         ("hmm", "has no grammar"),
-        ("none:unknown", "does not know what is unknown; fit it with: .*unknown --out NEW"),
+        ("none:unknown", "does not know what is unknown; fit it with: .*--out NEW --decision none:unknown=1%"),
     ],
 )
 def test_what_the_bundle_has_not(text, message):
