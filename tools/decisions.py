@@ -22,7 +22,8 @@ import numpy as np
 from result_page import write_table
 
 from device_sim import scores
-from device_sim.decisions.fitting import Heard, fit_decision
+from device_sim.decisions import softmax
+from device_sim.decisions.fitting import Heard, fit_decision, negative_log_likelihood
 from device_sim.decisions.wish import parse_decision
 from device_sim.events import event_scores
 from device_sim.results import RecordingTrace
@@ -34,6 +35,7 @@ from edgehar.datasets.splits import select
 from edgehar.decision_spec import DecisionSpec, Grammar
 from edgehar.files import write_json
 from edgehar.recording import Recording
+from edgehar.signal import window_labels
 
 ENGINE = "litert_ref"
 BUNDLES = ("ds_cnn_3k", "ds_cnn", "ds_cnn_30k")
@@ -154,6 +156,26 @@ def on_folds(paths: Sequence[Path], recordings: Sequence[Recording]) -> dict[str
     return {"stages": rows, "hops": hops}
 
 
+def calibration(heard: Sequence[Heard], temperature: float, window: int, hop: int) -> dict[str, Any]:
+    """How well probabilities of windows say how often the label is right, at temperature 1 and at the fitted one.
+
+    Source of the expected calibration error: Guo et al., ICML 2017, equation 3, with 15 bins.
+    """
+    truth = np.concatenate([window_labels(each.labels, window, hop) for each in heard])
+    logits = np.concatenate([each.logits for each in heard])[truth >= 0]
+    known = truth[truth >= 0]
+    found = {"windows": len(known), "temperature": temperature}
+    for name, value in (("before", 1.0), ("after", temperature)):
+        probabilities = softmax(logits, value)
+        sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == known
+        bins = np.minimum((sure * 15).astype(int), 14)
+        gaps = [abs(float((right[bins == b] - sure[bins == b]).sum())) for b in range(15)]
+        found[f"nll_{name}"] = negative_log_likelihood(logits, known, value)
+        found[f"ece_{name}"] = sum(gaps) / len(known)
+        found[f"mean_probability_{name}"] = float(sure.mean())
+    return found
+
+
 def on_test_people(name: str, recordings: Sequence[Recording], stages: Sequence[str]) -> dict[str, Any]:
     """Stages of a bundle in the package on the people held out from it."""
     bundle = Bundle.open(f"zoo:{name}")
@@ -164,7 +186,14 @@ def on_test_people(name: str, recordings: Sequence[Recording], stages: Sequence[
     rows = {}
     for stage in stages:
         rows[stage] = figures(decided(bundle, parse_decision(stage).of(spec), test), labels)
-    return {"bundle": name, "model_sha256": bundle.manifest.files["model_i8.tflite"].sha256, "stages": rows}
+    timing = (bundle.manifest.window, bundle.manifest.hop)
+    sureness = calibration(listen(bundle, test, ENGINE), spec.temperature, *timing)
+    return {
+        "bundle": name,
+        "calibration": sureness,
+        "model_sha256": bundle.manifest.files["model_i8.tflite"].sha256,
+        "stages": rows,
+    }
 
 
 HEAD = (
@@ -182,6 +211,21 @@ def cells(row: dict[str, Any]) -> str:
     )
 
 
+CALIBRATION = (
+    "| bundle | temperature | negative log-likelihood | calibration error, points | mean probability, % |\n"
+    "|---|---:|---:|---:|---:|\n"
+)
+
+
+def _sure(row: dict[str, Any]) -> str:
+    """At temperature 1 and at the fitted one."""
+    pairs = [f"{row['nll_before']:.3f} to {row['nll_after']:.3f}"]
+    pairs += [
+        f"{100 * row[f'{key}_before']:.1f} to {100 * row[f'{key}_after']:.1f}" for key in ("ece", "mean_probability")
+    ]
+    return " | ".join([f"{row['temperature']:g}", *pairs])
+
+
 def tables(found: dict[str, Any]) -> str:
     """All tables of the page."""
     rule = "|---" + "|---:" * 8 + "|\n"
@@ -189,6 +233,8 @@ def tables(found: dict[str, Any]) -> str:
     parts += [f"| {name} | {cells(row)} |\n" for name, row in found["folds"]["stages"].items()]
     parts += ["\nAnother hop, the same networks:\n\n", f"| hop, stage | {HEAD}\n{rule}"]
     parts += [f"| {row['hop']}, {row['stage']} | {cells(row)} |\n" for row in found["folds"]["hops"]]
+    parts += ["\n### Temperature, on test people\n\n", CALIBRATION]
+    parts += [f"| {each['bundle']} | {_sure(each['calibration'])} |\n" for each in found["test"]]
     for each in found["test"]:
         parts += [f"\n### Test people, zoo:{each['bundle']}\n\n", f"| stage | {HEAD}\n{rule}"]
         parts += [f"| {name} | {cells(row)} |\n" for name, row in each["stages"].items()]
