@@ -117,12 +117,13 @@ def _collect(
 ) -> None:
     """Put what comes under its number, on disk too; a second result of a shard replaces the first."""
     sizes = [sum(plan.samples for plan in job.shard(index)) for index in range(job.shards)]
-    total = sum(sizes)
+    total, done = sum(sizes), sum(sizes[index] for index in results)
     if progress is not None:
-        progress(sum(sizes[index] for index in results) / total)
+        progress(done / total)
     for index, result in coming:
         if folder is not None:
             folder.store(index, result)
+        done += 0 if index in results else sizes[index]
         results[index] = result
         if progress is not None:
-            progress(sum(sizes[index] for index in results) / total)
+            progress(done / total)
