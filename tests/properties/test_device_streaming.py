@@ -19,9 +19,13 @@ from device_sim.engines import open_engine
 from device_sim.ring_buffer import RingBuffer
 from device_sim.telemetry import Telemetry
 from edgehar.bundle import DecisionSpec
+from edgehar.decision_spec import Familiar, Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
-SPECS = [DecisionSpec(), DecisionSpec("ema", 0.5, 2), DecisionSpec("majority", 3, 1)]
+GRAMMAR = Grammar(((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)), (0.5, 0.3, 0.2))
+FAMILIAR = Familiar(((3.0, -1.0, -1.0), (-1.0, 3.0, -1.0), (-1.0, -1.0, 3.0)), ((4.0, 4.0, 4.0),) * 3, 6.0)
+FILTER = DecisionSpec("hmm", min_decisions=2, grammar=GRAMMAR, lag=2, uncertain_below=0.5, familiar=FAMILIAR)
+SPECS = [DecisionSpec(), DecisionSpec("ema", 0.5, 2), DecisionSpec("majority", 3, 1), FILTER]
 
 
 @cache
