@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the programs available that tests run and that are no Python packages: a Chromium (the report in a browser),
-# qemu-system-arm (a second opinion on instruction counts) and cppcheck (what generated C might do wrong). Says where they are; installs Debian's where there is none.
+# qemu-system-arm (a second opinion on instruction counts), cppcheck (what generated C might do wrong), a gcc for
+# Cortex-M beside clang, cmake and nm. Says where they are; installs Debian's where there is none.
 set -eu
 
 find_one_of() {
@@ -39,3 +40,6 @@ provide() {  # DEBIAN_PACKAGE NAME_OF_PROGRAM ...
 provide chromium chromium chromium-browser google-chrome google-chrome-stable chrome
 provide qemu-system-arm qemu-system-arm
 provide cppcheck cppcheck
+provide gcc-arm-none-eabi arm-none-eabi-gcc
+provide cmake cmake
+provide binutils nm

@@ -6,7 +6,6 @@ Many one-op graphs are one network with an input and an output each, so that the
 from __future__ import annotations
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from export_cases import Case, conv, conv2d, depthwise, depthwise2d, int8_graph,
 from test_export_ops import int8_inputs, run_reference
 
 from device_sim.emulator import CORES, profile_network
-from device_sim.emulator.toolchain import GCC
 from edgehar.bundle import Bundle
 from edgehar.cli.networks import network_of_bundle
 from firmware_export.graph import Graph
@@ -178,7 +176,6 @@ def test_balanced_is_nearly_as_fast_and_nearly_as_small() -> None:
     assert size.flash_bytes < balanced.flash_bytes < 0.75 * speed.flash_bytes
 
 
-@pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
 @pytest.mark.parametrize("optimize", [Optimize.SPEED, Optimize.BALANCED])
 def test_either_compiler_makes_the_same_of_it(optimize: Optimize) -> None:
     network = network_of_bundle(Bundle.open("zoo:ds_cnn"), 1, optimize)

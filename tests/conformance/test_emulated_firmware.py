@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from device_sim.emulator import CORES
 from device_sim.emulator.firmware import STAGES, EmulatedFirmware
 from device_sim.emulator.machine import OTHER
 from device_sim.emulator.sources import read_sources
-from device_sim.emulator.toolchain import GCC
 from device_sim.simulate import simulate
 from edgehar.bundle import Bundle
 from edgehar.c_compiler import find_compiler
@@ -64,7 +62,6 @@ def test_same_bits_as_on_this_computer(name: str, bundle: Bundle) -> None:
     assert there.invalid_samples > 10
 
 
-@pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
 def test_same_bits_from_the_users_own_compiler(bundle: Bundle) -> None:
     files, heads = firmware_files(bundle), bundle.manifest.heads
     samples = rough_samples(200)
