@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit bench zoo clean
+.PHONY: demo test lint unit bench zoo docs clean
 
 demo: $(VENV)/demo.ok
 	$(BIN)/edgehar run --out demo
@@ -26,6 +26,11 @@ bench: $(VENV)/test.ok
 zoo: $(VENV)/demo.ok
 	tools/make_zoo.sh $(BIN)/edgehar
 
+# The pages of docs/ as a site; docs/reference is written from the code first.
+docs: $(VENV)/test.ok
+	$(BIN)/python tools/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/python.ok:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edgehar needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -40,4 +45,4 @@ $(VENV)/test.ok: $(VENV)/python.ok pyproject.toml
 	touch $@ $(VENV)/demo.ok
 
 clean:
-	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

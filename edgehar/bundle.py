@@ -204,21 +204,21 @@ class Manifest:
     """What the device has to know. ``window`` and ``hop`` are in samples at ``rate_hz``."""
 
     name: str
-    rate_hz: float
-    channels: tuple[Channel, ...]
-    window: int
-    hop: int
-    front_end: FrontEnd
+    rate_hz: float  # samples a second
+    channels: tuple[Channel, ...]  # sensor, axis, unit and frame of each number of a sample, in order
+    window: int  # samples
+    hop: int  # samples from one decision to the next
+    front_end: FrontEnd  # from raw samples to columns
     inputs: tuple[ModelInput, ...]  # in the order of the network's input tensors
-    heads: tuple[Head, ...]
-    decision: DecisionSpec
-    recipe: str
+    heads: tuple[Head, ...]  # the first is smoothed and announced
+    decision: DecisionSpec  # from logits to events
+    recipe: str  # as the user wrote it, e.g. static_wi8_ai8
     model: Mapping[str, Any]  # name, parameters, macs, total_stride, stateful (engines reset it before each window)
     provenance: Mapping[str, Any]  # config, seed, data, packages, baseline device, command
     licence: Mapping[str, str]  # data, model
-    embedding: Embedding | None = None
+    embedding: Embedding | None = None  # where labels can be enrolled
     enrolled: tuple[Prototype, ...] = ()
-    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    files: Mapping[str, FileEntry] = field(default_factory=dict)  # all others, by path
     schema_version: int = SCHEMA_VERSION
 
     @property
