@@ -34,9 +34,6 @@ class FleetFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __repr__(self) -> str:
-        return f"FleetFolder({str(self.path)!r})"
-
     def finished(self, job: Job) -> dict[int, dict[str, Any]]:
         """Return the shards that are there; files that are none of this job's shards are passed over."""
         found = {}

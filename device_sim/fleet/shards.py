@@ -25,6 +25,7 @@ from edgehar.bundle import Bundle
 from edgehar.files import sha256_bytes
 from edgehar.recording import Recording
 
+SHARD_VERSION = 1  # of what is in a shard's result; a folder of another version is refused
 SHARD_DEVICES = 16  # a second or so of work, so that little is lost with a worker and progress is seen
 FIELDS = (*COUNTS, "digest")
 
@@ -63,6 +64,7 @@ class Job:
     def key(self, engine_version: str) -> str:
         """Return the SHA-256 of everything the results depend on."""
         data: list[Any] = [
+            SHARD_VERSION,
             self.bundle_sha256,
             self.engine,
             engine_version,
