@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 # section of the navigation: which pages it gets that no line of mkdocs.yml names
 GATHERED = {"Results": "results/*.md", "Decisions": "decisions/*.md", "Topics": "*.md"}
 ARCHITECTURE = "architecture.md"
+DECISIONS = "decisions/index.md"  # the list of them comes behind it
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 NAMED_PAGE = re.compile(
     r"(?<!\[)`(?:docs/)?((?:results|decisions|explanation|howto|reference)/[\w-]+|\w+)(\.md)?`(?!\])"
@@ -48,6 +49,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Make a link of each page that is named as code."""
+    if page.file.src_uri == DECISIONS:
+        return f"{markdown}\n{_decisions(Path(config.docs_dir))}"
     sources = files.src_uris
     up = "../" * page.file.src_uri.count("/")
 
@@ -65,6 +68,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         parts += [NAMED_PAGE.sub(link, markdown[at : fence.start()]), fence[0]]
         at = fence.end()
     return "".join([*parts, NAMED_PAGE.sub(link, markdown[at:])])
+
+
+def _decisions(folder: Path) -> str:
+    lines = []
+    for path in sorted(folder.glob(GATHERED["Decisions"])):
+        title = path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        if path.name != Path(DECISIONS).name:
+            number = "" if title[:1].isdigit() else f"{int(path.name[:4])}. "
+            lines.append(f"- [{number}{title}]({path.name})")
+    return "\n".join(lines)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
