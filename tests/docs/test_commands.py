@@ -35,7 +35,7 @@ LEFT_OUT = ("...", "OPTIONS")  # more of the same; the page has a table of them
 def as_written(command: str) -> list[str]:
     """Return a command's words as a person types them: all options, the first of alternatives, numbers for names."""
     text = OR.sub("", ONE_OF.sub(r"\1", re.sub(r"^(?:[A-Z_]+=\S+ )+", "", command)))
-    if "'" in text:
+    if "'" in text or '"' in text:
         words = shlex.split(text)
     else:
         words = [word.partition("|")[0] for word in re.sub(r"(?<=\s)\[+|\]+(?=\s|$)", "", text).split()]
