@@ -66,7 +66,7 @@ function showWaves(view) {
 
 function show(view) {
   place("where").textContent = `${view.bundle} on ${view.engine}, from ${view.source}${view.ended ? ": ended" : ""}`;
-  const now = view.activity === null ? (view.ended ? "The stream has ended" : "Waiting for the first decision") : name(view.activity);
+  const now = view.activity === null ? "Waiting for the first decision" : name(view.activity);
   if (place("now").textContent !== now) place("now").textContent = now; // read aloud only when it changes
   place("since").textContent = view.since_s === null ? "" : `for ${seconds(view.time_s - view.since_s)}`;
   showProbabilities(view);

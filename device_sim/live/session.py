@@ -45,7 +45,7 @@ class Session:
     Attributes:
         samples: that the device took.
         events: activities that ended, newest last.
-        current: the announced activity and when it began; None before the first.
+        current: the activity announced last and when it began; None before the first, and after a break.
         ended: the source is done.
     """
 
@@ -126,11 +126,11 @@ class Session:
 
     def _close(self) -> None:
         self._ended(self._device.finish())
-        self.current = None
 
     def _break(self) -> None:
         """The stream broke off and began anew: so does the device."""
         self._close()
+        self.current = None
         self._invalid += self._device.invalid_samples
         self._device.reset()
         self._begin_s = self.samples / self.rate_hz
