@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 GATHERED = {"Results": "results/*.md", "Decisions": "decisions/*.md", "Topics": "*.md"}
 ARCHITECTURE = "architecture.md"
 DECISIONS = "decisions/index.md"  # the list of them comes behind it
+BESIDE = re.compile(r"\]\((?:\.\./)+ARCHITECTURE\.md")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 NAMED_PAGE = re.compile(
     r"(?<!\[)`(?:docs/)?((?:results|decisions|explanation|howto|reference)/[\w-]+|\w+)(\.md)?`(?!\])"
@@ -53,6 +54,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{markdown}\n{_decisions(Path(config.docs_dir))}"
     sources = files.src_uris
     up = "../" * page.file.src_uri.count("/")
+    markdown = BESIDE.sub(f"]({up}{ARCHITECTURE}", markdown)
 
     def link(match: re.Match[str]) -> str:
         name = match[1]

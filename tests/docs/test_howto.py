@@ -23,6 +23,7 @@ SHORTER = {
         "pytest -q tests/contracts/test_engines.py -k 'litert_plain and not many_windows'"
     ),
     "pytest -q tests/conformance/test_c_ops.py": "python -c 'import pad1d_in_c'",
+    "edgehar export RUN --target tflite,onnx,dot --out my.edgehar": "python -c 'import dot_of_zoo'",
     "edgehar simulate zoo:ds_cnn --engine litert_plain": "",
     "python tools/reference.py": "",
     "python tools/contract_table.py --out docs/results/contract.md --json docs/results/contract.json": "",
@@ -42,6 +43,19 @@ for index, graph in enumerate(graphs):
     inputs = int8_inputs(graph, 1)
     np.testing.assert_array_equal(run_network(library, index, graph, inputs)[0], run_reference(graph, inputs))
 """
+DOT_OF_ZOO = """
+from edgehar.bundle import Bundle
+from edgehar.precision import Precision
+from firmware_export.convert import read_model
+from firmware_export.targets import TARGETS
+from firmware_export.targets.target import Sources
+
+graph = read_model(Bundle.open("zoo:ds_cnn_3k").read("model_i8.tflite"))
+files = TARGETS["dot"].files(Sources(None, Precision.STATIC_WI8_AI8, graph, graph, None, {}))
+drawing = files["model_i8.dot"].decode()
+assert drawing.count("->") == len(graph.nodes) - 1, drawing
+assert 'label="depthwise_conv1d"' in drawing
+"""
 COPIED = ("device_sim", "docs", "edgehar", "firmware_export", "tests", "tools", "pyproject.toml")
 
 
@@ -57,6 +71,7 @@ def test_what_a_page_says_works(page: str, tmp_path: Path) -> None:
         else:
             shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "pad1d_in_c.py").write_text(PAD1D_IN_C)
+    (tmp_path / "dot_of_zoo.py").write_text(DOT_OF_ZOO)
     text = (ROOT / "docs" / "howto" / f"{page}.md").read_text("utf-8")
     touched = []
     for language, title, body in fences(text):

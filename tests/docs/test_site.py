@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser import FLAGS, find_chromium
-from doc_pages import ROOT
+from doc_pages import FENCE, PAGES, ROOT
 
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=\"?((?:https?:)?//[^\s\">]+)")
 STYLE_FETCHED = re.compile(r"(?:url\(|@import )[\"']?((?:https?:)?//[^\s\"')]+)")
@@ -38,6 +38,15 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     index = (site / "decisions" / "index.html").read_text("utf-8")
     for page in [*(ROOT / "docs").glob("decisions/0*.md"), *(ROOT / "docs").glob("results/*.md")]:
         assert f'href="{os.path.relpath(page, ROOT / "docs" / "decisions")[:-3]}.html"' in index, page.name
+
+
+def test_links_hold_without_the_site_too() -> None:
+    dead = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s#:]+)(?:#[^)]*)?\)", FENCE.sub("", page.read_text("utf-8"))):
+            if not (page.parent / target).exists():
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not dead, "\n".join(dead)
 
 
 def test_nothing_is_fetched_when_it_is_read(site: Path) -> None:
