@@ -60,10 +60,7 @@ class HmmSmoothing:
         belief = evidence
         if self._beliefs:
             steps = self._beliefs[-1][:, None] * transitions
-            expected = steps[0]
-            for row in steps[1:]:
-                expected = expected + row
-            belief = expected * evidence
+            belief = np.add.accumulate(steps, axis=0, out=steps)[-1] * evidence  # rows in their order
         self._beliefs.append(_normalised(belief))
         self._evidence.append(evidence)
 
@@ -72,17 +69,11 @@ class HmmSmoothing:
         later = np.ones_like(self._evidence[0])
         for evidence in list(self._evidence)[:0:-1]:
             steps = transitions * (evidence * later)
-            total = steps[:, 0]
-            for column in range(1, steps.shape[1]):
-                total = total + steps[:, column]
-            later = _normalised(total, self._own)
+            later = _normalised(np.add.accumulate(steps, axis=1, out=steps)[:, -1], self._own)
         return _normalised(self._beliefs[0] * later)
 
 
 def _normalised(x: Floats, first: int | None = None) -> Floats:
     """Return ``[K]`` divided by the sum of its first numbers, of all by default; added in their order."""
-    total = x[0]
-    for value in x[1:first]:
-        total = total + value
-    normalised: Floats = x / total
+    normalised: Floats = x / np.add.accumulate(x[:first])[-1]
     return normalised

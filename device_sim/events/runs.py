@@ -47,11 +47,15 @@ def all_runs(track: Track) -> tuple[Runs, Track]:
     return Runs(starts, np.append(starts[1:], len(track)).astype(np.int64)[: len(starts)]), track[starts]
 
 
+def runs_by_label(track: Track, classes: int) -> list[Runs]:
+    """Return the runs of each label."""
+    runs, labels = all_runs(track)
+    return [Runs(runs.starts[labels == label], runs.ends[labels == label]) for label in range(classes)]
+
+
 def runs_of(track: Track, label: int) -> Runs:
     """Return the runs of one label."""
-    runs, labels = all_runs(track)
-    mine = labels == label
-    return Runs(runs.starts[mine], runs.ends[mine])
+    return runs_by_label(track, label + 1)[label]
 
 
 def log_track(events: Sequence[Event], rate_hz: float, samples: int) -> Track:

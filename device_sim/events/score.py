@@ -21,7 +21,7 @@ from device_sim.events.categories import (
 )
 from device_sim.events.delays import false_alarms, waits
 from device_sim.events.matching import f1, matches
-from device_sim.events.runs import Ints, Runs, Track, all_runs, log_track, runs_of
+from device_sim.events.runs import Ints, Runs, Track, all_runs, log_track, runs_by_label
 from device_sim.results import RecordingTrace
 from device_sim.scores import subject_interval
 
@@ -95,14 +95,15 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
     true, announced = (np.zeros((classes, len(TRUE_CATEGORIES)), np.int64) for _ in range(2))
     matched, matched_known, announced_known = (np.zeros(classes, np.int64) for _ in range(3))
     samples = []
-    for label in range(classes):
-        mine, theirs, within = runs_of(truth, label), runs_of(log, label), runs_of(known, label)
+    counts = _confusion(truth, log, classes)
+    every = zip(*(runs_by_label(track, classes) for track in (truth, log, known)), strict=True)
+    for label, (mine, theirs, within) in enumerate(every):
         true[label] = np.bincount(true_codes(mine, theirs), minlength=len(TRUE_CATEGORIES))
         announced[label] = np.bincount(announced_codes(mine, theirs), minlength=len(ANNOUNCED_CATEGORIES))
         matched[label] = len(matches(mine, theirs)[0])
         matched_known[label], announced_known[label] = len(matches(mine, within)[0]), len(within)
-        taken = int(((truth == label) & (log >= 0) & (log < classes) & (log != label)).sum())
-        null = int(((log == label) & (truth < 0)).sum())
+        taken = int(counts[label, :classes].sum() - counts[label, label])
+        null = int(counts[classes, label])
         samples.append(replace(count_samples(mine, theirs), substituted=taken, announced_in_null=null))
     at = np.rint(np.asarray(trace.announced_s, np.float64) * trace.rate_hz).astype(np.int64)
     events, labels = _true_events(truth)
@@ -124,6 +125,13 @@ def score(trace: RecordingTrace, classes: int) -> Scored:
         float((truth < 0).sum() / trace.rate_hz),
         int((truth < 0).sum()),
     )
+
+
+def _confusion(truth: Track, log: Track, classes: int) -> Ints:
+    """``[K + 1, K + 1]`` samples by truth and log; what is none of the activities comes last."""
+    rows, columns = (np.where((track < 0) | (track >= classes), classes, track) for track in (truth, log))
+    size = classes + 1
+    return np.bincount(rows * size + columns.astype(np.int64), minlength=size * size).reshape(size, size)
 
 
 def _true_events(truth: Track) -> tuple[Runs, Track]:
