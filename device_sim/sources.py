@@ -110,7 +110,7 @@ def _read_table(path: Path, manifest: Manifest) -> _Table:
 def _check_header(path: Path, header: list[str], channels: list[str]) -> None:
     known = [*channels, TIME_COLUMN, LABEL_COLUMN]
     expected = f"expected {','.join(channels)} and optionally {TIME_COLUMN}, {LABEL_COLUMN}"
-    if all(_is_number(name) for name in header):
+    if all(is_number(name) for name in header):
         raise DataError(f"{path}: the first line holds numbers instead of column names; {expected}")
     missing = [name for name in channels if name not in header]
     unknown = [name for name in header if name not in known]
@@ -124,7 +124,8 @@ def _check_header(path: Path, header: list[str], channels: list[str]) -> None:
         raise DataError(f"{path}: {'; '.join(found)}; {expected}")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Return whether a cell is a number, NaN and infinity included."""
     try:
         float(text)
     except ValueError:
@@ -151,7 +152,7 @@ def _read_rows(
         try:
             rows.append([float(cells[i]) for i in numbers])
         except ValueError:
-            bad = next(i for i in numbers if not _is_number(cells[i]))
+            bad = next(i for i in numbers if not is_number(cells[i]))
             raise DataError(
                 f"{path}, line {line}, column {header[bad]!r}: {cells[bad]!r} is not a number; correct or cut the row"
             ) from None

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from device_sim.sources import is_number
 from device_sim.stamped import Stamped
 from edgehar.errors import DataError
 
@@ -104,7 +105,7 @@ class LineReader:
         if not text:
             return None
         cells = [cell.strip('"') for cell in SEPARATOR.split(text)]
-        if not any(map(_is_number, cells)) and set(cells) & set(self._channels):
+        if not any(map(is_number, cells)) and set(cells) & set(self._channels):
             self._take_names(cells)  # once more when another sender begins
             return None
         if self._order is None:
@@ -152,11 +153,3 @@ class LineReader:
         self.trouble = trouble
         if not self._good and self.bad_lines >= BAD_AT_FIRST:
             raise DataError(f"none of the first {BAD_AT_FIRST} lines could be read; the last: {trouble}")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
