@@ -25,7 +25,7 @@ from edgehar.decision_spec import DecisionSpec  # part of the manifest, so it is
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
 from edgehar.heads import Task
-from edgehar.package import MANIFEST, Package, read_package
+from edgehar.package import MANIFEST, Package, packed, read_package
 from edgehar.precision import Precision
 from edgehar.recording import Channel
 from edgehar.signal import FrontEnd, NetworkInput, QuantParams
@@ -422,9 +422,9 @@ class Bundle:
     """An opened, verified bundle. ``read`` hands out only bytes whose hash the manifest states.
 
     Attributes:
-        path: folder, or packed file.
+        path: folder, or packed file, or where one is to be written.
         manifest: what it is.
-        package: the file taken apart; None of a folder.
+        package: the files themselves, of a packed bundle or one that is not written yet; None of a folder.
     """
 
     path: Path
@@ -530,6 +530,10 @@ class Bundle:
         """
         return {MANIFEST: self.manifest.to_bytes(), **{name: self.read(name) for name in self.manifest.files}}
 
+    def write(self) -> Bundle:
+        """Write it to its path, see :func:`write_bundle`, and return it as it lies there."""
+        return write_bundle(self.path, self.manifest, {name: self.read(name) for name in self.manifest.files})
+
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of an ``.npz`` file of the bundle, pickles refused."""
         return load_npz(self.read(name), f"{self.path / name}")
@@ -568,16 +572,22 @@ def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     """
     if path.exists() and not (path / MANIFEST).is_file():
         raise UsageError(f"{path}: exists and is not a bundle; choose another --out, nothing was written")
-    entries = {name: FileEntry(len(data), sha256_bytes(data)) for name, data in files.items()}
-    complete = Manifest(**{**{f: getattr(manifest, f) for f in manifest.__dataclass_fields__}, "files": entries})
-    complete._check()
+    made = assemble(path, manifest, files)
     with atomic_directory(path) as folder:
-        for name, data in files.items():
+        for name, data in made.contents().items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        (folder / MANIFEST).write_bytes(complete.to_bytes())
-    return Bundle(path, complete)
+    return Bundle(path, made.manifest)
+
+
+def assemble(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """Return the bundle of ``files`` and the manifest listing them, in memory; nothing is written to ``path``."""
+    entries = {name: FileEntry(len(data), sha256_bytes(data)) for name, data in files.items()}
+    complete = Manifest(**{**{f: getattr(manifest, f) for f in manifest.__dataclass_fields__}, "files": entries})
+    complete._check()
+    everything = {MANIFEST: complete.to_bytes(), **files}
+    return Bundle(path, complete, packed(complete.name, 0, complete.sha256, everything))
 
 
 def dump_npz(**arrays: NDArray[Any]) -> bytes:

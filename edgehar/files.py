@@ -1,20 +1,31 @@
 """Files that are either the old version or the new one: temporary, fsync, rename.
 
-A crash, a full disk or Ctrl-C at any moment leaves what was there before. numpy-free, so the device side can
+A crash, a full disk, Ctrl-C or kill -9 at any moment leaves what was there before. numpy-free, so the device side can
 use it too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+PART = ".edgehar-part"
+PARTS = re.compile(rf"\..+\.[a-z0-9_]{{8}}{re.escape(PART)}")  # .NAME.RANDOM.edgehar-part
+STALE_S = 3600.0
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV)
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -36,6 +47,25 @@ def _fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_part(path: Path) -> bool:
+    """Whether this is what a process that was killed had begun to write, or one that lives is writing."""
+    return PARTS.fullmatch(path.name) is not None
+
+
+@functools.cache  # once a process and folder: a folder of thousands of results is not searched for each
+def _remove_stale_parts(folder: Path) -> None:
+    """Remove what killed processes left in a folder; what is younger than an hour may belong to one that lives."""
+    with contextlib.suppress(OSError):
+        for part in filter(is_part, folder.iterdir()):
+            with contextlib.suppress(OSError):
+                if time.time() - part.stat().st_mtime < STALE_S:
+                    continue
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file or the whole new one, never a part.
 
@@ -43,7 +73,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         OSError: the folder cannot be written or the disk is full; ``path`` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    _remove_stale_parts(path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -67,11 +98,12 @@ def write_json(path: Path, data: Any) -> None:
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside ``path``; on success it takes ``path``'s place.
 
-    An older folder at ``path`` is moved aside first and removed last. If the block raises, the temporary folder
-    is removed and ``path`` is left as it was.
+    An older folder at ``path`` is exchanged for it in one step and removed last. If the block raises, the temporary
+    folder is removed and ``path`` is left as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    _remove_stale_parts(path.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent))
     try:
         yield temporary
         for file in sorted(temporary.rglob("*")):
@@ -80,16 +112,34 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                     os.fsync(stream.fileno())
         temporary.chmod(0o755)
         _replace_directory(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _fsync_directory(path.parent)
+        _fsync_directory(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or the old folder
 
 
 def _replace_directory(new: Path, path: Path) -> None:
+    """Put ``new`` at ``path``; an older folder from there is at ``new`` afterwards, or gone."""
     if not path.exists():
         new.rename(path)
-        return
+    elif not _exchanged(new, path):
+        _replace_in_two_steps(new, path)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step; False where system or file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _replace_in_two_steps(new: Path, path: Path) -> None:
+    """Move the old folder aside first: a process killed right then leaves it as ``.NAME.old.RANDOM/NAME``."""
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
     aside = old / path.name
     path.rename(aside)

@@ -19,8 +19,8 @@ from edgehar.bundle import (
     Head,
     Manifest,
     ModelInput,
+    assemble,
     dump_npz,
-    write_bundle,
 )
 from edgehar.c_pipeline import FOLDER
 from edgehar.decision_spec import DecisionSpec
@@ -131,7 +131,7 @@ class ExportPlan:
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """The written bundle with the evidence for it; ``timings_s`` are the seconds of each stage after the ONNX."""
+    """The bundle, unwritten, with the evidence for it; ``timings_s`` are the seconds of each stage after the ONNX."""
 
     bundle: Bundle
     converted: Converted
@@ -140,17 +140,17 @@ class Exported:
 
 
 def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lambda _: None) -> Exported:
-    """Convert, verify on the held-out windows, and write the bundle ``out``.
+    """Convert, verify on the held-out windows, and return the bundle that is to be written to ``out``.
 
     Every held-out window is verified; of a network with an LSTM an even share (``firmware_export.verify``).
 
     Args:
         plan: what to export.
-        out: the bundle folder; an older bundle there is replaced, anything else is refused.
+        out: the bundle folder; anything else than an older bundle there is refused.
         say: told what is being done, for a progress line.
 
     Raises:
-        VerificationError: engines disagree by more than their bound; nothing is written.
+        VerificationError: engines disagree by more than their bound.
         UnsupportedOpError: the network has an operator that cannot be exported, or does not stream though it is to.
         UsageError: an unknown target, ``out`` is not a bundle, or the hop does not stream.
     """
@@ -167,7 +167,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
     outputs = converted.run(every_window)
     report = converted.verify(every_window, outputs, plan.kinds)
     verified = time.perf_counter()
-    say("writing the bundle")
+    say("putting the bundle together")
     heads = tuple(
         Head(task.name, task.kind, task.labels, quant, task.groups, task.purity)
         for task, quant in zip(plan.tasks, converted.output_quants, strict=False)  # the embedding's comes after them
@@ -219,7 +219,7 @@ def export_bundle(plan: ExportPlan, out: Path, say: Callable[[str], None] = lamb
         files[REFERENCES] = dump_npz(embeddings=references.embeddings, people=references.people)
     sizes = {name: len(data) for name, data in files.items()}
     files["MODEL_CARD.md"] = model_card(manifest, sizes, json.loads(files["baseline.json"])).encode()
-    bundle = write_bundle(out, manifest, files)
+    bundle = assemble(out, manifest, files)
     timings = {
         **converted.timings_s,
         "verify": verified - begin - sum(converted.timings_s.values()),

@@ -12,12 +12,18 @@ What is done to each command (``CASES``), all of it from one seed:
 - two: the same command twice at once on one output folder: one result, and exit code 2 for the other
 
 A result counts as whole if it is the old one byte for byte, or the new one: equal to that of an undisturbed run but for
-times. A command with an output folder is started again after each kill until it ends.
+times. A command with an output folder is started again after each kill until it ends; each file in there must be absent
+or whole, so weights that a killed training went on to must be those of the undisturbed one, bit for bit.
+
+Commands that import much (torch) run in forks of this process, which has imported what they do.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
+import importlib
 import json
 import os
 import random
@@ -29,15 +35,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from device_sim.sources import golden_recording
 from edgehar.bundle import Bundle
-from edgehar.files import write_json
+from edgehar.datasets.cache import Packed
+from edgehar.errors import EdgeharError
+from edgehar.files import sha256_file, write_json
 
 BUNDLE = "zoo:ds_cnn_3k"
 OLD = b"the result of an earlier run\n"
@@ -55,28 +66,97 @@ class Case:
     Attributes:
         arguments: of ``edgehar``; FOLDER stands for a folder of its own.
         result: the file in it that must be whole.
-        facts: what of the file may not depend on anything that happens; raises if the file is not whole.
-        folder: the command goes on in its output folder, so there is no old result.
+        facts: what of the result may not depend on anything that happens; raises if the result is not whole.
+        folder: there is no old result; the command goes on in its output folder.
+        pieces: the facts are by name of a piece, None for one that is not there yet.
+        old: a command that makes an older result; none: some bytes.
+        go_on: what goes on after a kill, where that is another command, and the file that tells.
+        forked: run in a fork of this process.
+        datasets: where imported data sets are.
     """
 
     arguments: tuple[str, ...]
     result: str
-    facts: Callable[[bytes], Any]
+    facts: Callable[[Path], Any]
     folder: bool = False
+    pieces: bool = False
+    old: tuple[str, ...] = ()
+    go_on: tuple[tuple[str, ...], str] = ((), "")
+    forked: bool = False
+    datasets: str = "SOURCE/datasets"
 
 
-def without(*names: str) -> Callable[[bytes], Any]:
-    return lambda data: {name: value for name, value in json.loads(data).items() if name not in names}
+def without(*names: str) -> Callable[[Path], Any]:
+    return lambda path: {name: value for name, value in json.loads(path.read_bytes()).items() if name not in names}
 
 
-def only(*names: str) -> Callable[[bytes], Any]:
-    return lambda data: {name: json.loads(data)[name] for name in names}
+def only(*names: str) -> Callable[[Path], Any]:
+    return lambda path: {name: json.loads(path.read_bytes())[name] for name in names}
 
 
-def page(data: bytes) -> bool:
+def page(path: Path) -> bool:
+    data = path.read_bytes()
     if not data.startswith(b"<!DOCTYPE html>") or not data.endswith(b"</html>\n"):
         raise ValueError("a part of a page")
     return True
+
+
+def bundle(path: Path) -> str:
+    return Bundle.open(path).sha256
+
+
+def dataset(path: Path) -> dict[str, Any]:
+    """The files of an imported data set, all three; and its arrays, which the hash of the description is not of."""
+    described = json.loads((path / "dataset.json").read_bytes())
+    if described.pop("sha256") != sha256_file(path / "recordings.npz"):
+        raise ValueError("recordings of another data set")
+    if {p.name for p in path.iterdir()} != {"dataset.json", "recordings.npz", "preview.png"}:
+        raise ValueError("a part of a data set")
+    with np.load(path / "recordings.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name].tolist() for name in Packed.__dataclass_fields__}
+    return {**described, **arrays}
+
+
+TIMES = ("training_s", "training_windows_per_s")  # of run.json
+SUMMARY = ("windows", "accuracy", "confusion", "samples", "events", "bundle_sha256")
+
+
+def pieces(read: Mapping[str, Callable[[Path], Any]]) -> Callable[[Path], Any]:
+    """Facts of a folder: each of its files, by name."""
+    return lambda folder: {name: f(folder / name) if (folder / name).exists() else None for name, f in read.items()}
+
+
+def history(path: Path) -> str | None:
+    """The metrics of all epochs; None before the last of them."""
+    rows = path.read_text().splitlines()
+    if not rows[0].startswith("epoch,") or len(rows) > EPOCHS + 1:
+        raise ValueError("a part of a table, or too many epochs")
+    return "\n".join(rows) if len(rows) == EPOCHS + 1 else None
+
+
+RUN = {
+    "config.json": sha256_file,
+    "history.csv": history,
+    "weights.safetensors": sha256_file,
+    "baseline.npz": sha256_file,
+    "baseline.json": sha256_file,
+    "learning_curves.png": sha256_file,
+    "run.json": without(*TIMES),
+}
+DEMO = {
+    **{f"run/{name}": f for name, f in RUN.items()},
+    "run.json": without(*TIMES),
+    "model.edgehar": bundle,
+    "summary.json": only(*SUMMARY),
+    "report.html": page,
+}
+EPOCHS = 3
+SMALL = (
+    *("--dataset", "walks", "--set", f"epochs={EPOCHS}", "--set", "validation_subjects=1"),
+    *("--set", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}"),
+)
+IMPORT = ("data", "import", "SOURCE/walks", "--name", "walks")
+OLD_IMPORT = ("data", "import", "SOURCE/older", "--name", "walks")
 
 
 DATA = ("--recordings", "FOLDER/walk.csv")
@@ -95,6 +175,31 @@ CASES = {
         "out/stress.json",
         without(),
         folder=True,
+    ),
+    "data import": Case(IMPORT, "datasets/walks", dataset, old=OLD_IMPORT, forked=True, datasets="FOLDER/datasets"),
+    "init": Case(("init", "walks", "--out", "FOLDER/walks.toml"), "walks.toml", sha256_file, folder=True, forked=True),
+    "train": Case(
+        ("train", *SMALL, "--out", "FOLDER/run"),
+        "run",
+        pieces(RUN),
+        folder=True,
+        pieces=True,
+        go_on=(("train", "--resume", "FOLDER/run"), "run/checkpoints/last.ckpt"),
+        forked=True,
+    ),
+    "export": Case(
+        ("export", "SOURCE/run", "--out", "FOLDER/walks.edgehar"),
+        "walks.edgehar",
+        bundle,
+        old=("verify", BUNDLE, "--unpack", "FOLDER/walks.edgehar"),
+        forked=True,
+    ),
+    "run": Case(("run", *SMALL, "--out", "FOLDER/demo"), "demo", pieces(DEMO), folder=True, pieces=True, forked=True),
+    "pack": Case(
+        ("pack", BUNDLE, "--release", "1", "--out", "FOLDER/walks-1.edgehar"),
+        "walks-1.edgehar",
+        sha256_file,
+        forked=True,
     ),
 }
 
@@ -127,7 +232,7 @@ class Bench:
     """Runs cases in folders below ``root``."""
 
     def __init__(self, root: Path, draw: random.Random) -> None:
-        self.root, self.draw = root, draw
+        self.root, self.draw, self.old = root, draw, None
         recording = golden_recording(Bundle.open(BUNDLE))
         names = (
             [] if recording.labels is None else [recording.label_names[i] if i >= 0 else "" for i in recording.labels]
@@ -136,8 +241,31 @@ class Bench:
         rows = [",".join(map(str, [*sample, name])) for sample, name in zip(recording.samples, names, strict=True)]
         self.csv = "\n".join([header, *rows])
 
+    @functools.cached_property
+    def source(self) -> Path:
+        """A folder with CSV files to import, a data set imported from them, and a run trained on it."""
+        folder = self.root / "source"
+        for name, people in (("walks", 6), ("older", 4)):
+            (folder / name).mkdir(parents=True)
+            for person in range(people):
+                (folder / name / f"user{person}.csv").write_text(made_up_walk(person))
+        made = Case((), "", bundle, forked=True)
+        for arguments in (IMPORT, ("train", *SMALL, "--out", str(folder / "run"))):
+            self.run(made, [argument.replace("SOURCE", str(folder)) for argument in arguments], folder)
+        return folder
+
+    def run(self, case: Case, command: list[str], folder: Path) -> None:
+        """Run a command that must succeed."""
+        process = self.start(case, command, folder)
+        error = process.communicate()[1]
+        if process.returncode != 0:
+            raise SystemExit(f"the command itself fails: {error}")
+
     def everything(self, case: Case, checks: Sequence[str], kills: int) -> dict[str, dict[str, int]]:
         """Return what those checks found that suit the case."""
+        if case.forked:
+            self.import_what_it_does(case)
+        self.old = self.old_result(case)
         begin = time.monotonic()
         self.expected = self.undisturbed(case)
         self.seconds = time.monotonic() - begin
@@ -152,60 +280,120 @@ class Bench:
         suits = {"workers": in_processes, "two": in_processes}
         return {name: dict(run[name]()) for name in CHECKS if name in checks and suits.get(name, True)}
 
+    def import_what_it_does(self, case: Case) -> None:
+        """Import in this process what the command does, so that its forks need not."""
+        folder, modules = self.fresh(case), self.root / "modules.txt"
+        fork = Fork(self.command(case, folder), folder, self.environment(case, folder), self.root, modules=modules)
+        error = fork.communicate()[1]
+        if fork.returncode != 0:
+            raise SystemExit(f"the command itself fails: {error}")
+        for name in modules.read_text().split():
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
+    def old_result(self, case: Case) -> Path | None:
+        """Make an older result, where a command does."""
+        if not case.old:
+            return None
+        folder = Path(tempfile.mkdtemp(dir=self.root))
+        self.run(case, [self.placed(argument, folder) for argument in case.old], folder)
+        return folder / case.result
+
+    def placed(self, argument: str, folder: Path) -> str:
+        """Put the folders into an argument."""
+        if "SOURCE" in argument:
+            argument = argument.replace("SOURCE", str(self.source))
+        return argument.replace("FOLDER", str(folder))
+
     def fresh(self, case: Case, parent: Path | None = None) -> Path:
         """Return a folder with the recording and, where there can be one, an old result."""
         folder = Path(tempfile.mkdtemp(dir=parent or self.root))
         (folder / "walk.csv").write_text(self.csv)
-        if not case.folder:
-            (folder / case.result).write_bytes(OLD)
+        self.put_old(case, folder)
         return folder
 
-    def command(self, case: Case, folder: Path, cut: int = 0) -> list[str]:
-        """Return the command; with ``cut`` one that kills itself before that operation on a file of the output."""
-        arguments = [argument.replace("FOLDER", str(folder)) for argument in case.arguments]
-        if cut:
-            if "--jobs" in arguments:
-                arguments[arguments.index("--jobs") + 1] = "1"  # the operations of its workers are none on the output
-            return [sys.executable, __file__, "--child", str(cut), str(folder), *arguments]
-        return [sys.executable, "-m", "edgehar", *arguments]
+    def put_old(self, case: Case, folder: Path) -> None:
+        """Put an old result into a folder, where there can be one."""
+        if case.old and self.old is not None:
+            shutil.copytree(self.old, folder / case.result)
+        elif not case.folder and not case.old:
+            (folder / case.result).write_bytes(OLD)
 
-    def start(self, command: Sequence[str], limit: int | None = None) -> subprocess.Popen[str]:
-        """Start a command; ``limit`` is the most bytes that a file of it may have."""
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+    def command(self, case: Case, folder: Path) -> list[str]:
+        """Return the arguments of the command, or of what goes on after a kill."""
+        arguments, sign = case.go_on
+        if not (sign and (folder / sign).exists()):
+            arguments = case.arguments
+        return [self.placed(argument, folder) for argument in arguments]
+
+    def start(
+        self, case: Case, arguments: list[str], folder: Path, cut: int = 0, limit: int | None = None
+    ) -> subprocess.Popen[str] | Fork:
+        """Start a command.
+
+        Args:
+            case: says how.
+            arguments: of the command.
+            folder: of the case.
+            cut: let it kill itself before that operation on a file in ``folder``.
+            limit: the most bytes that a file of it may have.
+        """
+        if cut and "--jobs" in arguments:
+            arguments[arguments.index("--jobs") + 1] = "1"  # the operations of its workers are none on the output
+        if case.forked:
+            environment = self.environment(case, folder)
+            process: subprocess.Popen[str] | Fork = Fork(arguments, folder, environment, self.root, cut=cut)
+        else:
+            how = [__file__, "--child", str(cut), str(folder)] if cut else ["-m", "edgehar"]
+            process = subprocess.Popen(
+                [sys.executable, *how, *arguments],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         if limit is not None:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, limit))
         return process
 
+    def environment(self, case: Case, folder: Path) -> dict[str, str]:
+        """Return what a fork finds in its environment beside this process's."""
+        return {
+            "EDGEHAR_DATASETS": case.datasets.replace("FOLDER", str(folder)).replace(
+                "SOURCE", str(self.root / "source")
+            )
+        }
+
     def undisturbed(self, case: Case) -> Any:
         """Return the facts of a result that nothing happened to."""
         folder = self.fresh(case)
-        done = self.start(self.command(case, folder))
-        error = done.communicate()[1]
-        if done.returncode != 0:
-            raise SystemExit(f"the command itself fails: {error}")
-        return case.facts((folder / case.result).read_bytes())
+        self.run(case, self.command(case, folder), folder)
+        return case.facts(folder / case.result)
 
     def state(self, case: Case, folder: Path) -> str:
         """Say whether the result is old, new or broken."""
         path = folder / case.result
         if not path.exists():
             return "old" if case.folder else "broken"
-        data = path.read_bytes()
-        if not case.folder and data == OLD:
+        if not case.folder and path.is_file() and path.read_bytes() == OLD:
             return "old"
         try:
-            return "new" if case.facts(data) == self.expected else "broken"
-        except (ValueError, KeyError):
+            found = case.facts(path)
+            if found == self.expected:
+                return "new"
+            if self.old is not None and found == case.facts(self.old):
+                return "old"
+        except (ValueError, KeyError, OSError, EdgeharError):
             return "broken"
+        partly = case.pieces and all(found[name] in (None, piece) for name, piece in self.expected.items())
+        return "old" if partly else "broken"
 
     def random_kills(self, case: Case, kills: int) -> Counter[str]:
         """Kill after a random time."""
         counts = Counter(kills=0, old=0, new=0, broken=0, ended=0, orphans=0, leftovers=0)
         folder = self.fresh(case)
         while counts["kills"] < kills:
-            process = self.start(self.command(case, folder))
+            process = self.start(case, self.command(case, folder), folder)
             try:
                 process.communicate(timeout=self.draw.uniform(0, 1.1 * self.seconds))
             except subprocess.TimeoutExpired:
@@ -234,7 +422,7 @@ class Bench:
         code = -signal.SIGKILL
         while code == -signal.SIGKILL:
             folder = self.fresh(case)
-            process = self.start(self.command(case, folder, cut=counts["kills"] + 1))
+            process = self.start(case, self.command(case, folder), folder, cut=counts["kills"] + 1)
             process.communicate()
             code = process.returncode
             counts["kills"] += code == -signal.SIGKILL
@@ -245,10 +433,12 @@ class Bench:
 
     def ended_well(self, case: Case, folder: Path, counts: Counter[str]) -> Counter[str]:
         """Run the command to its end where others were killed: it must go on, and have the result."""
-        process = self.start(self.command(case, folder))
-        process.communicate()
-        if process.returncode != 0 or self.state(case, folder) != "new":
-            counts["broken"] += 1
+        if self.state(case, folder) != "new" or not case.folder:
+            process = self.start(case, self.command(case, folder), folder)
+            error = process.communicate()[1]
+            if process.returncode != 0 or self.state(case, folder) != "new":
+                sys.stderr.write(f"after a kill: exit code {process.returncode}, {self.state(case, folder)}: {error}\n")
+                counts["broken"] += 1
         shutil.rmtree(folder)
         return counts
 
@@ -257,7 +447,7 @@ class Bench:
         counts = Counter(runs=0, kills=0, broken=0)
         for _ in range(runs):
             folder = self.fresh(case)
-            process = self.start(self.command(case, folder))
+            process = self.start(case, self.command(case, folder), folder)
             left = self.draw.randint(1, 3)
             while process.poll() is None:
                 time.sleep(self.draw.uniform(0.1, 0.8) * self.seconds / 2)
@@ -277,7 +467,7 @@ class Bench:
         counts = Counter(runs=0, refused=0, broken=0)
         for _ in range(runs):
             folder = self.fresh(case)
-            both = [self.start(self.command(case, folder)) for _ in range(2)]
+            both = [self.start(case, self.command(case, folder), folder) for _ in range(2)]
             errors = [process.communicate()[1] for process in both]
             codes = [process.returncode for process in both]
             refused = [error for error, code in zip(errors, codes, strict=True) if code == 2]
@@ -303,13 +493,17 @@ class Bench:
 
     def one_disk(self, case: Case, folder: Path, disk: Path, limit: int | None, counts: Counter[str]) -> None:
         """Run with the output on ``disk``; the recording stays in ``folder``."""
-        if disk != folder and not case.folder:
-            (disk / case.result).write_bytes(OLD)
+        if disk != folder:
+            try:
+                self.put_old(case, disk)
+            except (OSError, shutil.Error):
+                shutil.rmtree(folder)
+                return  # not even the old result has room
         command = [
             argument.replace(str(folder), str(disk)) if not argument.endswith("walk.csv") else argument
             for argument in self.command(case, folder)
         ]
-        process = self.start(command, limit)
+        process = self.start(case, command, disk, limit=limit)
         error = process.communicate()[1]
         state = self.state(case, disk)
         refused = process.returncode == 1 and error.count("\n") == 1
@@ -319,6 +513,75 @@ class Bench:
         if not fits:
             sys.stderr.write(f"disk: exit code {process.returncode}, result {state}: {error}\n")
         shutil.rmtree(folder)
+
+
+class Fork:
+    """A command in a fork of this process, in a session of its own; as much of ``subprocess.Popen`` as is needed."""
+
+    def __init__(
+        self,
+        arguments: list[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        root: Path,
+        *,
+        cut: int = 0,
+        modules: Path | None = None,
+    ) -> None:
+        self.error = Path(tempfile.mkstemp(suffix=".stderr", dir=root)[1])
+        self.returncode: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid:
+            return
+        code = 70
+        try:
+            os.setsid()
+            for stream, path in ((1, os.devnull), (2, self.error)):
+                os.dup2(os.open(path, os.O_WRONLY), stream)
+            os.environ.update(environment)
+            code = child(cut, str(folder), arguments) if cut else edgehar(arguments)
+            if modules is not None:
+                modules.write_text("\n".join(sys.modules))
+        except SystemExit as leaving:  # argparse
+            code = int(leaving.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it lives."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def communicate(self, timeout: float = float("inf")) -> tuple[None, str]:
+        """Wait for its end; return what it said on stderr."""
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("edgehar", timeout)
+            time.sleep(0.002)
+        error = self.error.read_text()
+        self.error.unlink()
+        return None, error
+
+    def kill(self) -> None:
+        """Kill it alone."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def edgehar(arguments: list[str]) -> int:
+    from edgehar.cli import main
+
+    return main(arguments)
 
 
 class SmallDisk:
@@ -338,6 +601,17 @@ class SmallDisk:
     def __exit__(self, *_: object) -> None:
         if self.mounted:
             subprocess.run(["umount", str(self.path)], check=True)
+
+
+def made_up_walk(person: int) -> str:
+    """20 s at 50 Hz of a person who walks and sits by turns, as CSV."""
+    t = np.arange(1000) / 50
+    swings = [np.sin((i + 1 + person / 10) * 6 * t) for i in range(6)]
+    rows = np.stack([t, *(swing * (t // 5 % 2 == 0) + 0.1 * np.cos(9 * t) for swing in swings)], axis=1)
+    rows[:, 3] += 1  # gravity on z
+    labels = np.where(t // 5 % 2 == 0, "walking", "sitting")
+    lines = [",".join([*(f"{x:.5f}" for x in row), label]) for row, label in zip(rows, labels, strict=True)]
+    return "\n".join(["t_s,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z,label", *lines]) + "\n"
 
 
 def children(parent: int) -> list[tuple[int, bytes]]:
@@ -370,8 +644,6 @@ def processes() -> list[tuple[int, list[str], bytes]]:
 
 def child(cut: int, folder: str, arguments: list[str]) -> int:
     """Run a command that kills itself before operation ``cut`` on a file below ``folder``."""
-    from edgehar.cli import main as edgehar
-
     left = cut
 
     def watch(event: str, details: tuple[Any, ...]) -> None:

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     console.print(table(rows, fits[0], validation))
     if args.out is not None:
-        written = write(bundle, wishes[0], fits[0], args.out)
+        written = decided(bundle, wishes[0], fits[0], args.out).write()
         console.print(f"{args.out}: decides by {wishes[0].text}; {written.sha256[:12]}")
     if args.json:
         write_json(args.json, {"bundle_sha256": bundle.sha256, "engine": args.engine, "stages": rows})
@@ -125,7 +125,7 @@ def labels_of(bundle: Bundle, recordings: Sequence[Recording]) -> list[Heard]:
 
 
 def fit_into(bundle: Bundle, text: str) -> Bundle:
-    """Fit the stage asked for to a bundle, which is written anew.
+    """Return the bundle with the stage asked for, fitted to its own network's answers; it is not written.
 
     Raises:
         UsageError: the bundle has no validation people, or there is no such stage.
@@ -142,7 +142,7 @@ def fit_into(bundle: Bundle, text: str) -> Bundle:
     if not able:
         raise EngineError(f"{bundle.path}: none of {', '.join(ENGINES)} runs it, so no decision stage can be fitted")
     known = listen(bundle, train, able[0]) if wish.unknown_rate is not None else labels_of(bundle, train)
-    return write(bundle, wish, fit(wish, bundle, known, listen(bundle, validation, able[0])), bundle.path)
+    return decided(bundle, wish, fit(wish, bundle, known, listen(bundle, validation, able[0])), bundle.path)
 
 
 def _has_file(bundle: Bundle, extension: str) -> bool:
@@ -209,11 +209,11 @@ def table(rows: Sequence[Mapping[str, Any]], fitted: Fitted, recordings: Sequenc
     return found
 
 
-def write(bundle: Bundle, wish: DecisionWish, fitted: Fitted, out: Path) -> Bundle:
-    """Write the bundle with its new stage, in the manifest and in its firmware."""
+def decided(bundle: Bundle, wish: DecisionWish, fitted: Fitted, out: Path) -> Bundle:
+    """Return the bundle with its new stage, in the manifest and in its firmware, not written to ``out`` yet."""
     import json
 
-    from edgehar.bundle import write_bundle
+    from edgehar.bundle import assemble
     from edgehar.c_pipeline import FOLDER
     from edgehar.cli.rewriting import firmware_writer
     from firmware_export.model_card import model_card
@@ -238,4 +238,4 @@ def write(bundle: Bundle, wish: DecisionWish, fitted: Fitted, out: Path) -> Bund
     if "baseline.json" in files:
         sizes = {name: len(content) for name, content in files.items() if name != "MODEL_CARD.md"}
         files["MODEL_CARD.md"] = model_card(manifest, sizes, json.loads(files["baseline.json"])).encode()
-    return write_bundle(out, manifest, files)
+    return assemble(out, manifest, files)

@@ -289,6 +289,8 @@ def run(args: argparse.Namespace) -> int:
         exported = export_bundle(plan, args.out, status.update)
         status.update("fitting the decision stage")
         exported, decides = _decided(exported, args.decision)
+        status.update("writing the bundle")
+        exported.bundle.write()
     Console().print(export_table(exported))
     Console().print(decides)
     if args.json:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import json
 import logging
+import shutil
 import signal
 import statistics
 import threading
@@ -28,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from edgehar.datasets import find_dataset, load_dataset
 from edgehar.datasets.splits import Split, official_split, select
 from edgehar.errors import ConfigError, DataError, UsageError
-from edgehar.files import write_json
+from edgehar.files import is_part, write_json
 from edgehar.models import count_parameters, model_entry
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, NetworkInput, default_front_end, input_tensors
@@ -41,6 +42,7 @@ from edgehar.training.baseline import (
     save_baseline,
     score_outputs,
 )
+from edgehar.training.checkpoints import WholeCheckpoints
 from edgehar.training.config import PRECISIONS, TrainConfig
 from edgehar.training.curves import draw_curves
 from edgehar.training.history import History
@@ -53,6 +55,7 @@ from edgehar.training.windows import TrainingBatches, calibration_choice, scored
 
 RUN_FILES = {CONFIG_FILE, START_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
              "learning_curves.png", "weights.safetensors"}  # fmt: skip
+KEPT_AT_THE_BEGINNING = {CONFIG_FILE, "checkpoints"}
 VALIDATION_BATCH = 4096  # windows
 clock = time.perf_counter  # of the pace; tools/bench/train.py puts the process's own here on a busy machine
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
@@ -211,9 +214,8 @@ def train(
         set_ranges(network, [torch.from_numpy(x) for x in _some_windows(training, front_end, inputs, config)])
     validation = _validation_windows(recordings, split, front_end, inputs, config)
     teacher = open_teacher(config, split, front_end, inputs)
-    write_json(out / CONFIG_FILE, config.to_dict())
-    if start is not None:
-        write_json(out / START_FILE, {name: start.record[name] for name in ("config", "metrics")})
+    if not resume:
+        _begin(out, config, start)
     rows: list[dict[str, float]] = []
     if model_entry(config.model).grow is None:
         batches = TrainingBatches(training, front_end, inputs, config, best_device())
@@ -310,9 +312,23 @@ def _check_out(out: Path, resume: bool) -> None:
         _check_checkpoint(checkpoint)
     if not resume and checkpoint.exists():
         raise UsageError(f"{out}: holds an unfinished run; go on with --resume {out}, or choose another --out")
-    strangers = sorted({p.name for p in out.iterdir()} - RUN_FILES) if out.is_dir() else []
+    there = {p.name for p in out.iterdir() if not is_part(p)} if out.is_dir() else set()
+    strangers = sorted(there - RUN_FILES)
     if strangers:
         raise UsageError(f"{out}: holds {strangers[0]!r}, so it is not a run folder; choose another --out")
+
+
+def _begin(out: Path, config: TrainConfig, start: TrainedRun | None) -> None:
+    """Say in the folder what is trained; remove what another training left that was killed before a checkpoint."""
+    if (out / CONFIG_FILE).is_file():
+        for name in RUN_FILES - KEPT_AT_THE_BEGINNING:
+            if (out / name).is_dir():
+                shutil.rmtree(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+    write_json(out / CONFIG_FILE, config.to_dict())
+    if start is not None:
+        write_json(out / START_FILE, {name: start.record[name] for name in ("config", "metrics")})
 
 
 def _check_checkpoint(path: Path) -> None:
@@ -380,6 +396,7 @@ def _fit(
             max_epochs=config.epochs,
             logger=board,
             callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
             deterministic="warn",
             enable_model_summary=False,
             enable_progress_bar=progress,

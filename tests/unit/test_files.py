@@ -1,6 +1,8 @@
 """Either the old file or the new one, whatever happens in between."""
 
 import errno
+import os
+import time
 
 import pytest
 
@@ -45,11 +47,47 @@ def test_interrupted_directory_leaves_the_old_one(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_directory_in_the_place_of_an_older_one(tmp_path, monkeypatch, can_exchange):
+    exchanged = files._exchanged
+    monkeypatch.setattr(files, "_exchanged", lambda one, other: can_exchange and exchanged(one, other))
+    target = tmp_path / "bundle"
+    for name in ("x", "y"):
+        with files.atomic_directory(target) as folder:
+            (folder / name).write_text(name)
+    assert [p.name for p in target.iterdir()] == ["y"]
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_this_system_exchanges_two_folders(tmp_path):
+    """Where it cannot, a process killed between two renames leaves the old folder under another name."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert files._exchanged(tmp_path / "a", tmp_path / "b")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        files._exchanged(tmp_path / "a", tmp_path / "c")
+
+
+def test_parts_that_killed_processes_left_go_after_an_hour(tmp_path):
+    old, young = tmp_path / f".a.json.abcd_123{files.PART}", tmp_path / f".a.json.abcd_124{files.PART}"
+    folder, not_ours = tmp_path / f".walks.abcd_123{files.PART}", tmp_path / ".a.json.settings"
+    folder.mkdir()
+    for file in (old, young, not_ours, folder / "recordings.npz"):
+        file.touch()
+    for path in (old, folder, not_ours):
+        os.utime(path, (time.time() - 2 * files.STALE_S,) * 2)
+    files.write_atomic(tmp_path / "b.json", b"")
+    assert {p.name for p in tmp_path.iterdir()} == {young.name, not_ours.name, "b.json"}
+
+
 def test_failed_rename_puts_the_old_directory_back(tmp_path, monkeypatch):
     target = tmp_path / "bundle"
     with files.atomic_directory(target) as folder:
         (folder / "x").write_bytes(b"old")
     real = files.Path.rename
+    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
 
     def rename(self, other):
         if self.name.startswith(".bundle.") and "old" not in self.name and other == target:
