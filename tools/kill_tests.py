@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from made_up_walk import made_up_walk
 
 from device_sim.sources import golden_recording
 from edgehar.bundle import Bundle
@@ -209,6 +210,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--checks", nargs="+", choices=CHECKS, default=CHECKS)
     parser.add_argument("--kills", type=int, default=100, help="random ones of each case")
+    parser.add_argument("--sparse", action="store_true", help="only the first, third, 9th, 27th, ... operation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="cases that are there already stay")
     options = parser.parse_args()
@@ -216,7 +218,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), random.Random(options.seed))
         for name in options.cases:
-            found[name] = bench.everything(CASES[name], options.checks, options.kills)
+            found[name] = bench.everything(CASES[name], options.checks, options.kills, options.sparse)
             for what, counts in found[name].items():
                 print(f"{name:12} {what:11} " + ", ".join(f"{k} {v}" for k, v in counts.items()), flush=True)
     broken = sum(counts["broken"] for case in found.values() for counts in case.values())
@@ -261,7 +263,7 @@ class Bench:
         if process.returncode != 0:
             raise SystemExit(f"the command itself fails: {error}")
 
-    def everything(self, case: Case, checks: Sequence[str], kills: int) -> dict[str, dict[str, int]]:
+    def everything(self, case: Case, checks: Sequence[str], kills: int, sparse: bool) -> dict[str, dict[str, int]]:
         """Return what those checks found that suit the case."""
         if case.forked:
             self.import_what_it_does(case)
@@ -271,7 +273,7 @@ class Bench:
         self.seconds = time.monotonic() - begin
         run = {
             "random": lambda: self.random_kills(case, kills),
-            "operations": lambda: self.kills_at_operations(case),
+            "operations": lambda: self.kills_at_operations(case, sparse),
             "workers": lambda: self.worker_kills(case, max(1, kills // 10)),
             "disk": lambda: self.full_disk(case),
             "two": lambda: self.two_at_once(case, max(1, kills // 20)),
@@ -416,19 +418,20 @@ class Bench:
                 folder = self.fresh(case)
         return self.ended_well(case, folder, counts)
 
-    def kills_at_operations(self, case: Case) -> Counter[str]:
-        """Kill before each operation on the output, in a run of its own."""
+    def kills_at_operations(self, case: Case, sparse: bool) -> Counter[str]:
+        """Kill before each operation on the output, or some of them, in a run of its own."""
         counts = Counter(kills=0, old=0, new=0, broken=0, leftovers=0)
-        code = -signal.SIGKILL
+        cut, code = 1, -signal.SIGKILL
         while code == -signal.SIGKILL:
             folder = self.fresh(case)
-            process = self.start(case, self.command(case, folder), folder, cut=counts["kills"] + 1)
+            process = self.start(case, self.command(case, folder), folder, cut=cut)
             process.communicate()
             code = process.returncode
             counts["kills"] += code == -signal.SIGKILL
             counts[self.state(case, folder)] += 1
             counts["leftovers"] += len(list(folder.rglob(".*")))
             counts = self.ended_well(case, folder, counts)
+            cut = 3 * cut if sparse else cut + 1
         return counts
 
     def ended_well(self, case: Case, folder: Path, counts: Counter[str]) -> Counter[str]:
@@ -601,17 +604,6 @@ class SmallDisk:
     def __exit__(self, *_: object) -> None:
         if self.mounted:
             subprocess.run(["umount", str(self.path)], check=True)
-
-
-def made_up_walk(person: int) -> str:
-    """20 s at 50 Hz of a person who walks and sits by turns, as CSV."""
-    t = np.arange(1000) / 50
-    swings = [np.sin((i + 1 + person / 10) * 6 * t) for i in range(6)]
-    rows = np.stack([t, *(swing * (t // 5 % 2 == 0) + 0.1 * np.cos(9 * t) for swing in swings)], axis=1)
-    rows[:, 3] += 1  # gravity on z
-    labels = np.where(t // 5 % 2 == 0, "walking", "sitting")
-    lines = [",".join([*(f"{x:.5f}" for x in row), label]) for row, label in zip(rows, labels, strict=True)]
-    return "\n".join(["t_s,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z,label", *lines]) + "\n"
 
 
 def children(parent: int) -> list[tuple[int, bytes]]:

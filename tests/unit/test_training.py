@@ -126,6 +126,41 @@ def test_interrupted_training_resumes_to_the_same_weights(run, tmp_path):
     assert (out / "history.csv").read_text() == (run.path / "history.csv").read_text()
 
 
+def test_training_killed_twice_goes_on_to_the_same_weights(run, tmp_path):
+    """kill -9 in the second epoch, and in the third of what goes on; tools/kill_tests.py does it anywhere."""
+    out = tmp_path / "run"
+    checkpoint = out / "checkpoints" / "last.ckpt"
+    first = ["--out", str(out), *(word for item in SMALL for word in ("--set", item))]
+    written = None
+    for arguments in (first, ["--resume", str(out)]):
+        process = subprocess.Popen([sys.executable, "-m", "edgehar", "train", *arguments], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        written = checkpoint.stat().st_mtime_ns
+        assert not (out / "run.json").exists()
+    (out / ".run.json.abcd_123.edgehar-part").write_text("half of it")  # as a kill leaves it
+    resumed = train(load_config(None, SMALL), out, resume=True, progress=False)
+    assert (out / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
+    assert resumed.record["metrics"] == run.record["metrics"]
+    assert (out / "history.csv").read_text() == (run.path / "history.csv").read_text()
+
+
+def test_killed_before_its_first_checkpoint_nothing_of_it_gets_into_another_training(run, small, tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("history.csv", "start.json", "tensorboard/events", ".history.csv.abcd_123.edgehar-part"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "config.json").write_bytes((run.path / "config.json").read_bytes())
+    found = train(replace(small, epochs=1), tmp_path, progress=False)
+    assert "start" not in found.record
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 2
+    assert not (tmp_path / "tensorboard" / "events").exists()
+
+
 def test_unaugmented_training_windows_are_the_streams_windows():
     """What training sees is what the device computes, bit for bit, except a recording's very first difference."""
     recordings = select(load_dataset("hapt"), ("1",))
