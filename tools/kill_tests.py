@@ -251,7 +251,7 @@ class Bench:
             (folder / name).mkdir(parents=True)
             for person in range(people):
                 (folder / name / f"user{person}.csv").write_text(made_up_walk(person))
-        made = Case((), "", bundle, forked=True)
+        made = Case((), "", bundle, forked=True, datasets=str(folder / "datasets"))
         for arguments in (IMPORT, ("train", *SMALL, "--out", str(folder / "run"))):
             self.run(made, [argument.replace("SOURCE", str(folder)) for argument in arguments], folder)
         return folder
@@ -360,11 +360,7 @@ class Bench:
 
     def environment(self, case: Case, folder: Path) -> dict[str, str]:
         """Return what a fork finds in its environment beside this process's."""
-        return {
-            "EDGEHAR_DATASETS": case.datasets.replace("FOLDER", str(folder)).replace(
-                "SOURCE", str(self.root / "source")
-            )
-        }
+        return {"EDGEHAR_DATASETS": self.placed(case.datasets, folder)}
 
     def undisturbed(self, case: Case) -> Any:
         """Return the facts of a result that nothing happened to."""
