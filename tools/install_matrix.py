@@ -126,6 +126,7 @@ ROWS = {
             Try("edgehar verify ds_cnn-1.edgehar"),
             Try("python -m device_sim zoo:ds_cnn", fails="edgehar[device]"),
             Try("edgehar keygen key.pem", fails="edgehar[sign]"),
+            Try("edgehar data import walks --name walks", fails="edgehar[import]"),
             Try("edgehar data list", fails="edgehar[cli]"),
             Try("edgehar train --out run", fails="edgehar[cli]"),
             Try("edgehar doctor"),
@@ -144,11 +145,7 @@ ROWS = {
     "serial": Row((script("serial"),)),
     "firmware": Row((Try(f"{GOLDEN} --engine cortex_m --seconds 3"), Try(f"{GOLDEN} --engine wasm"))),
     "import": Row(
-        (script("import"), Try("edgehar data import walks --name walks", fails="edgehar[cli]")),
-        without=("torch", "lightning", "scipy", "sklearn", "onnx", "ray"),
-    ),
-    "import,cli": Row(
-        (Try("edgehar data import walks --name walks"), Try("edgehar data inspect walks")),
+        (script("import"), Try("edgehar data import walks --name mine"), Try("edgehar data inspect mine")),
         without=("torch", "lightning", "scipy", "sklearn", "onnx", "ray"),
     ),
     "data": Row((script("hapt"),), without=("torch", "lightning", "scipy", "sklearn", "onnx", "ray")),
