@@ -15,7 +15,6 @@ FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILIN
 COMMAND = re.compile(
     r"(?:\w+=\S+ )*(?:edgehar|python -m \w[\w.]*|python tools/\S+|python \w+\.py|make|pip|pytest)(?: .*)?$"
 )
-
 MENTION = re.compile(r"`((?:\w+=\S+ )*(?:edgehar|python -m device_sim[\w.]*|python tools/[^`\s]+)(?: [^`\n]+)?)`")
 
 
@@ -29,7 +28,7 @@ def commands(text: str) -> list[str]:
     found = []
     blocks = "\n".join(body for language, title, body in FENCE.findall(text) if language in ("", "sh") and not title)
     indented = "\n".join(re.findall(r"^ {4,}(\S.*)$", FENCE.sub("", text), re.MULTILINE))
-    for line in f"{blocks}\n{indented}".replace("\\\n", " ").splitlines():
+    for line in f"{blocks}\n{indented}".replace("\\\n", " ").replace("\n[--", " [--").splitlines():
         for part in line.split("; "):
             bare = re.split(r"\s+# ", part.strip())[0].strip()
             bare = re.split(r"\s{3,}" if "[" in bare else r"\s{2,}", bare)[0]  # what stands far behind it are words

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from doc_pages import PAGES, ROOT, commands, fences, mentions, run_command
 
+from device_sim.emulator.boards import BOARDS
+from device_sim.engines import ENGINES
+from edgehar.bundle import ZOO_FOLDER
 from edgehar.cli import build_parser
 from edgehar.errors import UsageError
 
@@ -55,7 +58,7 @@ def test_every_command_parses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         if command in NO_COMMANDS or tuple(words) in right:
             continue
         try:
-            problem = check(page, words, monkeypatch)
+            problem = unknown_names(page, words) or check(page, words, monkeypatch)
         except (UsageError, ModuleNotFoundError) as error:
             problem = str(error)
         except SystemExit as stop:
@@ -67,6 +70,18 @@ def test_every_command_parses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         elif not problem:
             right.add(tuple(words))
     assert not wrong, "\n".join(wrong)
+
+
+def unknown_names(page: str, words: list[str]) -> str:
+    """Return which engine, board, bundle of the package or config a command names that is not there, or nothing."""
+    text = (ROOT / page).read_text("utf-8")
+    found = [word for word in words if word.startswith("docs/") and not (ROOT / word).parent.is_dir()]
+    found += [word for word in words if word.startswith("configs/") and not (ROOT / word).is_file()]
+    found += [word for word in words if word.startswith("zoo:") and not (ZOO_FOLDER / f"{word[4:]}.edgehar").is_dir()]
+    for option, known in (("--engine", ENGINES), ("--engines", ENGINES), ("--board", BOARDS)):
+        if option in words[:-1] and not re.fullmatch("1|[A-Z]+", value := words[words.index(option) + 1]):
+            found += [name for name in value.split(",") if name not in known and f'+    "{name}"' not in text]
+    return f"there is no {', '.join(found)}" if found else ""
 
 
 def check(page: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
