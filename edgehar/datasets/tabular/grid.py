@@ -7,8 +7,8 @@
    the first of several samples at one time counts.
 3. Each channel is interpolated by itself, over its samples that are numbers, so that cells without a number, and
    sensors with times of their own, need no other rule.
-4. A grid point whose neighbours lie further apart than ``gap_s`` is none; what is left between such points, if it is
-   long enough, is a recording each.
+4. Where samples lie further apart than ``gap_s`` there is a gap; what is between two gaps, if it is long enough, is a
+   recording with a grid of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.datasets.tabular.streams import Stream
+from edgehar.errors import DataError
 from edgehar.recording import UNLABELLED, Channel, Recording
 
 BACK_S = 1.0
@@ -30,7 +31,7 @@ BURST_SHARE = 0.03  # of all steps; a phone's stamps have 8 % at the same millis
 RATES_HZ = (10.0, 12.5, 20.0, 25.0, 26.0, 30.0, 32.0, 40.0, 50.0, 52.0, 60.0, 64.0, 100.0, 104.0, 128.0, 200.0)
 RATE_TOLERANCE = 0.03
 DEFAULT_RATE_HZ = 50.0
-MAX_SAMPLES = 100_000_000  # a clock that jumps by years must not fill the memory
+MAX_SAMPLES = 50_000_000  # over all recordings: eleven days at 50 Hz
 
 F64 = NDArray[np.float64]
 
@@ -160,7 +161,8 @@ def _mean_rate(t: F64) -> float:
 
 def _comes_in_bursts(t: F64) -> bool:
     """Many stamps almost at once, then a pause: no sensor samples so."""
-    steps = np.diff(t) * _mean_rate(t)
+    with np.errstate(over="ignore"):
+        steps = np.diff(t) * _mean_rate(t)
     return len(steps) > 20 and float((steps < BURST_STEP).mean()) > BURST_SHARE
 
 
@@ -198,27 +200,29 @@ def recordings_of(
         label_names: activities by index.
         source: for the recordings.
         counts: added to.
+
+    Raises:
+        DataError: more samples than anybody has.
     """
     index = {name: i for i, name in enumerate(label_names)} | {None: UNLABELLED}
     out: list[Recording] = []
     numbers: Counter[str] = Counter()
     for stretch in found:
-        samples, whole, start = _on_grid(stretch, channels, rate_hz, gap_s, counts)
-        labels = _labels(stretch.stream, start + np.arange(len(samples)) / rate_hz, index, gap_s)
-        for begin, end in _runs(whole):
-            if end - begin < min_s * rate_hz:
+        stream = stretch.stream
+        for start, samples in _on_grid(stretch, channels, rate_hz, gap_s, counts):
+            if len(samples) < min_s * rate_hz:
                 counts.too_short += 1
                 continue
-            name = stretch.stream.name
-            numbers[name] += 1
+            numbers[stream.name] += 1
+            number = numbers[stream.name]
             out.append(
                 Recording(
-                    name=name if numbers[name] == 1 else f"{name}-part{numbers[name]}",
-                    subject=stretch.stream.subject or name,
+                    name=stream.name if number == 1 else f"{stream.name}-part{number}",
+                    subject=stream.subject or stream.name,
                     rate_hz=rate_hz,
                     channels=tuple(channels),
-                    samples=samples[begin:end],
-                    labels=None if labels is None else labels[begin:end],
+                    samples=samples,
+                    labels=_labels(stream, start + np.arange(len(samples)) / rate_hz, index, gap_s),
                     label_names=tuple(label_names),
                     source=source,
                 )
@@ -228,47 +232,47 @@ def recordings_of(
 
 def _on_grid(
     stretch: Stretch, channels: Sequence[Channel], rate_hz: float, gap_s: float, counts: Counts
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
-    """Samples ``[T, C]``, which of them lie in no gap, and the time of the first."""
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """Time of the first and samples ``[T, C]`` of each part without a gap.
+
+    Raises:
+        DataError: more samples than anybody has.
+    """
     series = [stretch.series[channel.name] for channel in channels]
-    start, stop = max(t[0] for t, _ in series), min(t[-1] for t, _ in series)
-    count = int(np.floor((stop - start) * rate_hz + 1e-9)) + 1
-    if count < 1:
-        return np.empty((0, len(channels)), np.float32), np.zeros(0, bool), start
-    if count > MAX_SAMPLES:
-        return _without_gaps(stretch, channels, rate_hz, gap_s, counts)
-    grid = start + np.arange(count) / rate_hz
-    samples = np.empty((count, len(channels)), np.float32)
-    whole = np.ones(count, bool)
-    with np.errstate(over="ignore"):
-        for column, (t, x) in enumerate(series):
-            right = np.clip(np.searchsorted(t, grid - 1e-9), 1, len(t) - 1)
-            step = t[right] - t[right - 1]
-            on_sample = (np.abs(t[right] - grid) < 1e-9) | (np.abs(t[right - 1] - grid) < 1e-9)
-            whole &= (step <= gap_s) | on_sample
-            if column == 0:
-                counts.interpolated += int(((step > 1.5 / stretch.rate_hz) & ~on_sample & (step <= gap_s)).sum())
-                counts.points += count
-            samples[:, column] = np.interp(grid, t, x)
-    whole &= np.isfinite(samples).all(axis=1)
-    counts.gaps += int((np.diff(whole.astype(np.int8)) == -1).sum())
-    return samples, whole, float(start)
+    parts = list(_between_gaps([t for t, _ in series], gap_s))
+    counts.gaps += len(parts) - 1
+    for begin, end in parts:
+        count = int(np.floor((end - begin) * rate_hz + 1e-9)) + 1
+        if counts.points + count > MAX_SAMPLES:
+            raise DataError(
+                f"{stretch.stream.name}: more than {MAX_SAMPLES} samples at {rate_hz:g} Hz; are the unit of time, "
+                "--rate-hz and --gap-s right?"
+            )
+        counts.points += count
+        grid = begin + np.arange(count) / rate_hz
+        samples = np.empty((count, len(channels)), np.float32)
+        with np.errstate(over="ignore"):
+            for column, (t, x) in enumerate(series):
+                samples[:, column] = np.interp(grid, t, x)
+        t = series[0][0]
+        right = np.clip(np.searchsorted(t, grid - 1e-9), 1, len(t) - 1)
+        near = np.minimum(np.abs(t[right] - grid), np.abs(grid - t[right - 1]))
+        counts.interpolated += int(((t[right] - t[right - 1] > 1.5 / stretch.rate_hz) & (near > 1e-9)).sum())
+        finite = np.asarray(np.isfinite(samples).all(axis=1))
+        for first, last in _runs(finite):  # float32 does not hold every number of a table
+            yield float(grid[first]), samples[first:last]
 
 
-def _without_gaps(
-    stretch: Stretch, channels: Sequence[Channel], rate_hz: float, gap_s: float, counts: Counts
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
-    """A clock that jumps far ahead: only what comes before its first long gap."""
-    t = stretch.series[channels[0].name][0]
-    far = np.flatnonzero(np.diff(t) > gap_s)
-    if not len(far):
-        return np.empty((0, len(channels)), np.float32), np.zeros(0, bool), float(t[0])
-    stop = t[far[0]]
-    counts.gaps += 1
-    near = {c: (s[0][s[0] <= stop], s[1][s[0] <= stop]) for c, s in stretch.series.items()}
-    if any(len(times) < 2 for times, _ in near.values()):
-        return np.empty((0, len(channels)), np.float32), np.zeros(0, bool), float(t[0])
-    return _on_grid(Stretch(stretch.stream, near, stretch.rate_hz), channels, rate_hz, gap_s, counts)
+def _between_gaps(times: Sequence[F64], gap_s: float) -> Iterator[tuple[float, float]]:
+    """Begin and end of the parts in which no channel misses samples for longer than ``gap_s``."""
+    begin, stop = max(t[0] for t in times), min(t[-1] for t in times)
+    gaps = [(t[i], t[i + 1]) for t in times for i in np.flatnonzero(np.diff(t) > gap_s)]
+    for last, following in sorted(gaps):
+        if begin <= last <= stop:
+            yield float(begin), float(last)
+        begin = max(begin, following)
+    if begin <= stop:
+        yield float(begin), float(stop)
 
 
 def _labels(stream: Stream, grid: F64, index: Mapping[str | None, int], gap_s: float) -> NDArray[np.int16] | None:

@@ -6,6 +6,7 @@ Every reader is ``(path, settings) -> Table`` and raises :class:`edgehar.errors.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,8 +215,10 @@ def read_text(path: Path, settings: ReadSettings) -> Table:
     }
     left_out = 0
     try:
-        frame = pandas.read_csv(path, **options)
-    except (pandas.errors.ParserError, ValueError, OverflowError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)  # of rows with more cells than names
+            frame = pandas.read_csv(path, **options)
+    except (pandas.errors.ParserError, pandas.errors.ParserWarning, ValueError, OverflowError):
         frame, left_out = _without_bad_lines(pandas, path, options)
     columns, bad = _columns(pandas, frame)
     notes = {
@@ -235,7 +238,9 @@ def _without_bad_lines(pandas: Any, path: Path, options: dict[str, Any]) -> tupl
 
     try:
         options = {key: value for key, value in options.items() if key != "low_memory"}
-        frame = pandas.read_csv(path, **options, engine="python", on_bad_lines=count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pandas.errors.ParserWarning)
+            frame = pandas.read_csv(path, **options, engine="python", on_bad_lines=count)
     except Exception as error:  # pandas raises whatever its parsers raise
         raise DataError(f"{path}: is no readable table ({' '.join(str(error).split())[:200]})") from None
     return frame, bad[0]
