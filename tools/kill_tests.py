@@ -37,7 +37,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,20 +214,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="cases that are there already stay")
     options = parser.parse_args()
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    command = " ".join(["python", "tools/kill_tests.py", *map(shlex.quote, sys.argv[1:])])
+    broken = 0
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), random.Random(options.seed))
         for name in options.cases:
-            found[name] = bench.everything(CASES[name], options.checks, options.kills, options.sparse)
-            for what, counts in found[name].items():
+            for what, counts in bench.everything(CASES[name], options.checks, options.kills, options.sparse):
                 print(f"{name:12} {what:11} " + ", ".join(f"{k} {v}" for k, v in counts.items()), flush=True)
-    broken = sum(counts["broken"] for case in found.values() for counts in case.values())
+                broken += counts["broken"]
+                if options.json is not None:
+                    put_in(options.json, name, {"command": command, what: dict(counts)})
     print(f"{broken} broken")
-    if options.json is not None:
-        command = " ".join(["python", "tools/kill_tests.py", *map(shlex.quote, sys.argv[1:])])
-        before = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {}
-        write_json(options.json, before | {name: {"command": command, **checks} for name, checks in found.items()})
     return 1 if broken else 0
+
+
+def put_in(path: Path, case: str, found: Mapping[str, Any]) -> None:
+    """Write what was found of a case into a file; other cases and checks in it stay."""
+    results = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    write_json(path, {**results, case: {**results.get(case, {}), **found}})
 
 
 class Bench:
@@ -263,8 +267,10 @@ class Bench:
         if process.returncode != 0:
             raise SystemExit(f"the command itself fails: {error}")
 
-    def everything(self, case: Case, checks: Sequence[str], kills: int, sparse: bool) -> dict[str, dict[str, int]]:
-        """Return what those checks found that suit the case."""
+    def everything(
+        self, case: Case, checks: Sequence[str], kills: int, sparse: bool
+    ) -> Iterator[tuple[str, Counter[str]]]:
+        """Yield what those checks found that suit the case."""
         if case.forked:
             self.import_what_it_does(case)
         self.old = self.old_result(case)
@@ -280,7 +286,9 @@ class Bench:
         }
         in_processes = "--jobs" in case.arguments and case.folder
         suits = {"workers": in_processes, "two": in_processes}
-        return {name: dict(run[name]()) for name in CHECKS if name in checks and suits.get(name, True)}
+        for name in CHECKS:
+            if name in checks and suits.get(name, True):
+                yield name, run[name]()
 
     def import_what_it_does(self, case: Case) -> None:
         """Import in this process what the command does, so that its forks need not."""
@@ -400,7 +408,9 @@ class Bench:
                     process.kill()
                     counts["orphans"] += orphans_of(process.pid)
                 else:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):  # so young a fork that it has no session yet
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.kill()
                 process.communicate()
             else:
                 counts["ended"] += 1
