@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgehar.cli import main
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.errors import DataError, UsageError
@@ -90,8 +92,6 @@ def test_finished_runs_and_strangers_folders_are_kept(run, small, tmp_path):
 
 
 def test_damaged_weights_are_named(run, tmp_path):
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(run.path, copy)
     (copy / "weights.safetensors").write_bytes(b"\x08" + b"\0" * 20)
@@ -159,6 +159,13 @@ def test_killed_before_its_first_checkpoint_nothing_of_it_gets_into_another_trai
     assert "start" not in found.record
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 2
     assert not (tmp_path / "tensorboard" / "events").exists()
+
+
+def test_edgehar_run_goes_on_with_no_other_training(run, tmp_path, capsys):
+    shutil.copytree(run.path, tmp_path / "run")
+    other = [f"--set={item}" for item in SMALL if not item.startswith("epochs")]
+    assert main(["run", "--out", str(tmp_path), *other, "--set=epochs=4"]) == 2
+    assert "holds a training with epochs = 3, asked for is 4; choose another --out" in capsys.readouterr().err
 
 
 def test_unaugmented_training_windows_are_the_streams_windows():
