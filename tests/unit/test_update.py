@@ -83,7 +83,7 @@ def test_a_cut_in_every_operation(flash: Path, public: Path, releases: dict[int,
         assert booted(flash, public) == 2
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), st.integers(1, 150), st.integers(0, 9)), max_size=6))
 def test_cut_after_cut_never_goes_back(
     tmp_path_factory: pytest.TempPathFactory, public: Path, releases: dict[int, bytes], work: list[tuple[int, int, int]]
