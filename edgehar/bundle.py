@@ -395,8 +395,11 @@ class Manifest:
         if not isinstance(data, dict) or "manifest_sha256" not in data:
             raise BundleError(f"{MANIFEST} has no manifest_sha256 and cannot be trusted; get the bundle again")
         claimed = data.pop("manifest_sha256")
-        found = sha256_bytes(_canonical(data))
-        if claimed != found or raw != _canonical({**data, "manifest_sha256": claimed}):
+        try:
+            found, again = sha256_bytes(_canonical(data)), _canonical({**data, "manifest_sha256": claimed})
+        except ValueError:  # 1e999 is read as infinity
+            raise BundleError(f"{MANIFEST} holds a number beyond all others; get the bundle again") from None
+        if claimed != found or raw != again:
             raise BundleError(
                 f"{MANIFEST} was altered: its SHA-256 is {found[:12]}…, it claims {str(claimed)[:12]}…; "
                 "get the bundle again"

@@ -293,10 +293,11 @@ def _streams(
             "folder": table.path.parent.name, "path": _person(table.path) or "", "file": _name(table.path),
         }[subject_from]  # fmt: skip
         times = t[rows] if rate is None else np.arange(len(rows)) / rate
-        series = {
-            channel: (times, np.asarray(table.columns[column][rows], np.float64) * factors[channel])
-            for channel, column in roles.channels.items()
-        }
+        with np.errstate(over="ignore"):  # what is infinite then is no number of a sensor
+            series = {
+                channel: (times, np.asarray(table.columns[column][rows], np.float64) * factors[channel])
+                for channel, column in roles.channels.items()
+            }
         parts = [_name(table.path), *(str(part) for part in key if part != "")]
         labels = None if label is None else (times, label[rows])
         yield Stream("-".join(parts), subject, series, labels, rate, str(table.path.parent))
