@@ -111,7 +111,7 @@ class SignedLog:
     def __post_init__(self) -> None:
         if len(self.scale) != len(self.columns) or not all(1e-30 < s < 1e30 for s in self.scale):
             raise ValueError(
-                f"signed_log: {len(self.columns)} columns and scales {self.scale}, expected one of 1e-30 to 1e30 a column"
+                f"signed_log: {len(self.columns)} columns and scales {self.scale}, expected one a column, 1e-30 to 1e30"
             )
         inverse = _ONE / np.asarray(self.scale, np.float32)
         object.__setattr__(self, "_inverse", inverse.astype(np.float32)[:, None])

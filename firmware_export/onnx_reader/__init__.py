@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import onnx_ir as ir
 
 from edgehar.errors import ExportError, MissingExtraError
@@ -66,6 +67,9 @@ READERS: Mapping[str, Callable[[Reading, ir.Node], None]] = {
     "Unsqueeze": shapes.read_unsqueeze,
 }
 
+# What onnx-ir and we raise where a constant's bytes or a setting's kind are not what the file says; both are read late.
+DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError, MemoryError)
+
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 OTHER_DOOR = (
     "try the other converter (edgehar export RUN --converter litert, or litert-torch to a .tflite and export --from it)"
@@ -85,6 +89,17 @@ def read_onnx(data: bytes) -> Graph:
         UnsupportedOpError: an operator, or a setting of one, is not known; names operator, node and place.
     """
     model = _load(data)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # a number that is none is refused where it is used
+            return _graph_of(model)
+    except DAMAGED as error:
+        raise ExportError(
+            f"the ONNX file is damaged: a constant or a setting cannot be read ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:120]}); export it again"
+        ) from None
+
+
+def _graph_of(model: ir.Model) -> Graph:
     stored = fold_constants(model.graph)
     nodes = [node for node in model.graph if not is_folded(node)]
     reading = Reading(count=len(nodes), stored=stored)
