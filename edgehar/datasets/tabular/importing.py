@@ -23,6 +23,7 @@ MAX_FILES = 20_000
 MAX_LABELS = 1000
 PARTS = 5  # of the only recording, where there is one
 DEFAULT_MIN_S = 1.0
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1.0, 1000.0
 
 Progress = Callable[[Path, int, int], None]  # (file, files done, files in all)
 
@@ -129,6 +130,11 @@ def import_files(
             f"{files[0]}: its times, or its samples, are no numbers; see --time, --channel and --source-rate"
         )
     rate_hz = settings.rate_hz or choose_rate(counts.rates_hz)
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise DataError(
+            f"{files[0]}: by its times it has {rate_hz:.3g} samples a second, expected {LOWEST_RATE_HZ:g} to "
+            f"{HIGHEST_RATE_HZ:g}; is the unit of time right? --time-unit, --source-rate"
+        )
     source_rate = sorted(counts.rates_hz)[len(counts.rates_hz) // 2]
     why = f"the source has {source_rate:.4g} Hz" if settings.rate_hz is None else "as told"
     labels = _label_names([stream.labels[1].tolist() for stream in gathered.streams if stream.labels is not None])
@@ -163,7 +169,7 @@ def import_files(
 
 def _check(settings: ImportSettings) -> None:
     limits = {
-        "rate-hz": (settings.rate_hz, 1, 1000),
+        "rate-hz": (settings.rate_hz, LOWEST_RATE_HZ, HIGHEST_RATE_HZ),
         "gap-s": (settings.gap_s, 0.001, 1000),
         "min-s": (settings.min_s, 0, 1e6),
     }

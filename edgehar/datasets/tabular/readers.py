@@ -321,7 +321,13 @@ def read_parquet(path: Path, settings: ReadSettings) -> Table:
         raise
     except Exception as error:  # pyarrow raises whatever its layers raise
         raise DataError(f"{path}: is no readable Parquet file ({' '.join(str(error).split())[:200]})") from None
-    return Table(path, _columns(pandas, frame)[0])
+    try:
+        columns = _columns(pandas, frame)[0]
+    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+        raise DataError(
+            f"{path}: a column holds neither numbers nor text ({' '.join(str(error).split())[:120]})"
+        ) from None
+    return Table(path, columns)
 
 
 def read_npz(path: Path, settings: ReadSettings) -> Table:

@@ -293,7 +293,7 @@ def _streams(
             "folder": table.path.parent.name, "path": _person(table.path) or "", "file": _name(table.path),
         }[subject_from]  # fmt: skip
         times = t[rows] if rate is None else np.arange(len(rows)) / rate
-        with np.errstate(over="ignore"):  # what is infinite then is no number of a sensor
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number then is none of a sensor
             series = {
                 channel: (times, np.asarray(table.columns[column][rows], np.float64) * factors[channel])
                 for channel, column in roles.channels.items()
