@@ -6,12 +6,12 @@ Without a recording it replays the golden stream inside the bundle and compares 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from device_sim.command_line import INTERRUPTED, Parser, answered
 from device_sim.engines import DEFAULT_ENGINE, ENGINES
 from device_sim.faults import EXAMPLE, read_faults
 from device_sim.firmware import Twins, firmware_beside_device
@@ -20,36 +20,16 @@ from device_sim.results import SimulationResult
 from device_sim.simulate import simulate, write_summary
 from device_sim.sources import first_seconds, golden_recording, read_csv
 from device_sim.telemetry import STAGES
-from edgehar.errors import EdgeharError, UsageError
 from edgehar.signing import open_bundle
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 failed, 2 called wrongly, 130 interrupted."""
-    try:
-        options = _parser().parse_args(arguments)
-        code = _run(options)
-        sys.stdout.flush()
-        return code
-    except EdgeharError as error:
-        print(f"edgehar: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("edgehar: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader left (``| head``); without this Python complains once more when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        print(f"edgehar: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
+    return answered(lambda: _run(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m device_sim", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = Parser(prog="python -m device_sim", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("bundle", metavar="BUNDLE", help="folder or packed file NAME.edgehar, or zoo:NAME")
     add_trust_options(parser)
     parser.add_argument("recordings", metavar="RECORDING.csv", nargs="*", type=Path, help="default: the golden stream")
@@ -77,13 +57,6 @@ def add_trust_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which bundles are taken."""
     parser.add_argument("--key", type=Path, metavar="PUB.pem", help="refuse bundles that are not signed with this key")
     parser.add_argument("--min-release", type=int, metavar="N", help="with --key: refuse releases lower than N")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports in the one line that all errors of edgehar have."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def _seed(text: str) -> int:

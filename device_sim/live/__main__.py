@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from device_sim.command_line import INTERRUPTED, Parser, answered
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.live.page import Page
 from device_sim.live.session import Session
@@ -15,10 +16,9 @@ from device_sim.live.terminal import Terminal
 from device_sim.live.transports import TRANSPORTS
 from device_sim.sources import golden_recording, read_csv
 from edgehar.bundle import Bundle
-from edgehar.errors import EdgeharError, UsageError
+from edgehar.errors import UsageError
 from edgehar.files import write_json
 
-INTERRUPTED = 130
 WAVE_POINTS = 300
 
 
@@ -88,13 +88,9 @@ def _source(options: argparse.Namespace, bundle: Bundle) -> Source:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 failed, 2 called wrongly, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m device_sim.live", description=__doc__)
+    parser = Parser(prog="python -m device_sim.live", description=__doc__)
     add_options(parser)
-    try:
-        return run(parser.parse_args(arguments))
-    except EdgeharError as error:
-        print(f"edgehar: error: {error}", file=sys.stderr)
-        return error.exit_code
+    return answered(lambda: run(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

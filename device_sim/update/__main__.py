@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from device_sim.command_line import Parser, answered
 from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.golden import check_golden
@@ -19,7 +20,7 @@ from device_sim.sources import golden_recording
 from device_sim.update.flash import SECTOR_BYTES, Flash, PowerCutError
 from device_sim.update.slots import RECORD_SECTORS, SLOTS, Boot, Slots
 from edgehar.bundle import Bundle
-from edgehar.errors import BundleError, EdgeharError, UsageError
+from edgehar.errors import BundleError, UsageError
 from edgehar.package import MAX_PACKAGE_BYTES
 
 
@@ -39,13 +40,14 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         EdgeharError: flash or package are not what they should be.
     """
+    package = None if options.package is None else _bytes(options.package)  # before a flash is made for it
     if options.new is not None:
         _create(options.flash, options.new)
     with Flash(options.flash, options.cut_at) as flash:
         slots = Slots(flash, options.key)
-        if options.package is not None:
+        if package is not None:
             try:
-                slots.update(_bytes(options.package), lambda bundle: _replay(bundle, options.engine))
+                slots.update(package, lambda bundle: _replay(bundle, options.engine))
             except PowerCutError as error:
                 sys.stdout.write(f"{error}; the device boots again\n")
     with Flash(options.flash) as flash:
@@ -93,16 +95,9 @@ def _line(boot: Boot) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 failed, 2 called wrongly."""
-    parser = argparse.ArgumentParser(prog="python -m device_sim.update", description=__doc__)
+    parser = Parser(prog="python -m device_sim.update", description=__doc__)
     add_options(parser)
-    try:
-        return run(parser.parse_args(arguments))
-    except EdgeharError as error:
-        sys.stderr.write(f"edgehar: error: {error}\n")
-        return error.exit_code
-    except OSError as error:
-        sys.stderr.write(f"edgehar: error: {error.filename or ''}: {error.strerror or error}\n")
-        return 1
+    return answered(lambda: run(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ Layout: two sectors of records, then slot A, then slot B, of equal size.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Callable
@@ -24,7 +25,6 @@ from pathlib import Path
 from device_sim.update.flash import PAGE_BYTES, SECTOR_BYTES, Flash
 from edgehar.bundle import Bundle
 from edgehar.errors import BundleError, DataError
-from edgehar.files import sha256_bytes
 from edgehar.package import Package
 from edgehar.signing import verify
 
@@ -152,7 +152,7 @@ class Slots:
         if sequence > LAST_SEQUENCE:
             raise BundleError("the flash has had all the updates that it can count")
         slot = 0 if newest is None else 1 - newest.slot
-        record = Record(sequence, slot, package.release.version, len(data), bytes.fromhex(sha256_bytes(data)))
+        record = Record(sequence, slot, package.release.version, len(data), hashlib.sha256(data).digest())
         self._fill(slot, data)
         bundle = self._stored(record)
         if self_test is not None:
@@ -174,7 +174,7 @@ class Slots:
         if record.length > self.slot_bytes:
             raise BundleError(f"{where}: its record says {record.length} bytes, a slot has {self.slot_bytes}")
         data = self._flash.read(self._first_sector(record.slot) * SECTOR_BYTES, record.length)
-        if bytes.fromhex(sha256_bytes(data)) != record.sha256:
+        if hashlib.sha256(data).digest() != record.sha256:
             raise BundleError(f"{where}: its bytes are not those that were installed")
         return Bundle.from_package(self._checked(data, where), Path(where))
 

@@ -105,8 +105,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _settings(args: argparse.Namespace) -> ImportSettings:
     from edgehar.datasets.tabular.columns import ColumnSettings
+    from edgehar.datasets.tabular.dialect import ReadSettings
     from edgehar.datasets.tabular.importing import ImportSettings
-    from edgehar.datasets.tabular.readers import ReadSettings
     from edgehar.datasets.tabular.streams import StreamSettings
 
     delimiter = None if args.delimiter is None else args.delimiter.replace("\\t", "\t")

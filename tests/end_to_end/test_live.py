@@ -251,3 +251,13 @@ def test_the_page_answers_this_computer_alone(bundle: Bundle) -> None:
     with pytest.raises(DataError, match="another --port"):
         Page(port, ("a", "b"), "made")
     page.close({})
+
+
+@pytest.mark.parametrize(
+    "where", [["tail:nowhere.csv"], ["--speed", "1e6", "--json", "."]], ids=["no file", "a folder"]
+)
+def test_what_the_system_refuses_is_one_line(bundle: Bundle, where: list[str]) -> None:
+    command = [sys.executable, "-m", "device_sim.live", str(bundle.path), *where]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgehar: error: ") and done.stderr.count("\n") == 1

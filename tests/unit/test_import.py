@@ -18,8 +18,9 @@ from edgehar.cli import main
 from edgehar.datasets import find_dataset
 from edgehar.datasets.tabular import store
 from edgehar.datasets.tabular.columns import ColumnSettings, sensor_of
+from edgehar.datasets.tabular.dialect import ReadSettings, sniff
 from edgehar.datasets.tabular.importing import Import, ImportSettings, import_files
-from edgehar.datasets.tabular.readers import ReadSettings, read_table, sniff
+from edgehar.datasets.tabular.readers import read_table
 from edgehar.datasets.tabular.streams import StreamSettings
 from edgehar.errors import DataError, UsageError
 

@@ -171,3 +171,8 @@ def test_the_command(
     assert "power cut in operation 9" in said and "tiny_1" in said
     assert main([str(tmp_path / "new.bin"), "--new", "64"]) == 2
     assert main([str(tmp_path / "nothing.bin")]) == 1
+
+
+def test_no_flash_is_made_for_a_package_that_is_not_there(public: Path, tmp_path: Path) -> None:
+    arguments = [str(tmp_path / "new.bin"), str(tmp_path / "nothing.edgehar"), "--key", str(public), "--new", "64"]
+    assert main(arguments) == 2 and not (tmp_path / "new.bin").exists()

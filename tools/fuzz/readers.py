@@ -124,13 +124,10 @@ def _npz_tree() -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
 # Readers.
 
 
-def _tables(suffix: str) -> Callable[[Path], object]:
-    def read(path: Path) -> object:
-        from edgehar.datasets.tabular.importing import ImportSettings, import_files
+def _read_tables(path: Path) -> object:
+    from edgehar.datasets.tabular.importing import ImportSettings, import_files
 
-        return import_files([path], "fuzzed", ImportSettings())
-
-    return read
+    return import_files([path], "fuzzed", ImportSettings())
 
 
 def _csv_seeds() -> list[bytes]:
@@ -336,11 +333,11 @@ def _read_described(path: Path) -> object:
 
 
 TARGETS: dict[str, Target] = {
-    "csv": Target(".csv", _csv_seeds, _tables(".csv")),
-    "parquet": Target(".parquet", _parquet_seeds, _tables(".parquet")),
-    "npz": Target(".npz", _npz_seeds, _tables(".npz"), _npz_tree()),
-    "edge impulse json": Target(".json", _edge_impulse_seeds, _tables(".json"), _json_tree()),
-    "edge impulse cbor": Target(".cbor", _cbor_seeds, _tables(".cbor"), _cbor_tree()),
+    "csv": Target(".csv", _csv_seeds, _read_tables),
+    "parquet": Target(".parquet", _parquet_seeds, _read_tables),
+    "npz": Target(".npz", _npz_seeds, _read_tables, _npz_tree()),
+    "edge impulse json": Target(".json", _edge_impulse_seeds, _read_tables, _json_tree()),
+    "edge impulse cbor": Target(".cbor", _cbor_seeds, _read_tables, _cbor_tree()),
     "imported data set": Target(".json", _described_seeds, _read_described, _json_tree()),
     "manifest": Target(".json", _manifest_seeds, _read_manifest, _manifest_tree()),
     "bundle arrays": Target(".npz", _golden_seeds, _read_arrays, _npz_tree()),

@@ -8,10 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from edgehar.datasets.splits import sort_subjects
-from edgehar.datasets.tabular.columns import Guess
+from edgehar.datasets.tabular.dialect import ReadSettings
 from edgehar.datasets.tabular.grid import Counts, choose_rate, recordings_of, stretches
+from edgehar.datasets.tabular.guess import Guess
 from edgehar.datasets.tabular.problems import ERROR, Problem, find_problems
-from edgehar.datasets.tabular.readers import READERS, ReadSettings, read_table
+from edgehar.datasets.tabular.readers import READERS, read_table
 from edgehar.datasets.tabular.store import Imported, held_out
 from edgehar.datasets.tabular.streams import StreamSettings, gather
 from edgehar.datasets.tabular.suggest import training_keys

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgehar.datasets.tabular.columns import Guess
 from edgehar.datasets.tabular.grid import Counts, nominal_rate
+from edgehar.datasets.tabular.guess import Guess
 from edgehar.recording import UNLABELLED, Recording
 
 ERROR, WARNING, NOTE = "error", "warning", "note"

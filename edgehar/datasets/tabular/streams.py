@@ -12,19 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.datasets.tabular.columns import (
-    BASE_UNITS,
-    TIME_UNITS,
-    UNITS,
-    ColumnSettings,
-    Guess,
-    Roles,
-    guess_roles,
-    guess_time_unit,
-    guess_unit,
-    sensor_word,
-)
+from edgehar.datasets.tabular.columns import ColumnSettings, Roles, guess_roles, sensor_word
+from edgehar.datasets.tabular.guess import Guess
 from edgehar.datasets.tabular.table import Table
+from edgehar.datasets.tabular.units import BASE_UNITS, TIME_UNITS, UNITS, guess_time_unit, guess_unit
 from edgehar.errors import DataError, UsageError
 
 PERSON = re.compile(r"(?:subject|subj|user|person|participant|volunteer|sub|s|u|p)[ _-]?0*(\d+)", re.IGNORECASE)
