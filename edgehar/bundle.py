@@ -7,20 +7,15 @@ the file is named. The same in one file is :mod:`edgehar.package`.
 
 from __future__ import annotations
 
-import io
 import json
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
+from edgehar.arrays import load_npz
 from edgehar.decision_spec import DecisionSpec  # part of the manifest, so it is found here too
 from edgehar.errors import BundleError, UsageError
 from edgehar.files import atomic_directory, sha256_bytes
@@ -36,25 +31,6 @@ MAX_FILE_BYTES = 256 * 2**20  # a HAR bundle is kilobytes; anything near this is
 MAX_MANIFEST_BYTES = 4 * 2**20
 ZOO_PREFIX = "zoo:"
 ZOO_FOLDER = Path(__file__).parent / "zoo"
-
-# What zipfile and numpy raise on a file with arbitrary bytes changed.
-DAMAGED_NPZ = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    SyntaxError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-    tokenize.TokenError,
-    NotImplementedError,
-    RecursionError,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 
 
 @dataclass(frozen=True)
@@ -591,36 +567,3 @@ def assemble(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bund
     complete._check()
     everything = {MANIFEST: complete.to_bytes(), **files}
     return Bundle(path, complete, packed(complete.name, 0, complete.sha256, everything))
-
-
-def dump_npz(**arrays: NDArray[Any]) -> bytes:
-    """Return a compressed ``.npz`` whose bytes depend on the arrays alone (no time stamps)."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in sorted(arrays.items()):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue(), zipfile.ZIP_DEFLATED
-            )
-    return buffer.getvalue()
-
-
-def load_npz(data: bytes, where: str, max_bytes: int = MAX_FILE_BYTES) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz``, after checking what they unpack to.
-
-    Raises:
-        BundleError: not an npz, an object array (a pickle), or more than ``max_bytes`` when unpacked.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            total = sum(info.file_size for info in archive.infolist())
-            if total > max_bytes:
-                raise BundleError(f"{where}: unpacks to {total} bytes, expected at most {max_bytes}")
-            arrays = {}
-            for info in archive.infolist():
-                with archive.open(info) as member:
-                    arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-            return arrays
-    except DAMAGED_NPZ as error:
-        raise BundleError(f"{where}: not a readable .npz ({error}); get it again") from None

@@ -12,16 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import (
-    REFERENCES,
-    Bundle,
-    Embedding,
-    Head,
-    Manifest,
-    ModelInput,
-    assemble,
-    dump_npz,
-)
+from edgehar.arrays import dump_npz
+from edgehar.bundle import REFERENCES, Bundle, Embedding, Head, Manifest, ModelInput, assemble
 from edgehar.c_pipeline import FOLDER
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import ExportError, UsageError

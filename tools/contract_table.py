@@ -19,7 +19,8 @@ import torch
 
 from device_sim.engines import ENGINES, open_engine
 from device_sim.golden import check_golden
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, dump_npz, write_bundle
+from edgehar.arrays import dump_npz
+from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, write_bundle
 from edgehar.c_pipeline import FOLDER
 from edgehar.errors import EdgeharError, EngineError, MissingExtraError, UnsupportedOpError
 from edgehar.files import write_atomic, write_json

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import DAMAGED_NPZ
+from edgehar.arrays import DAMAGED_NPZ
 from edgehar.errors import DataError
 from edgehar.files import write_atomic
 from edgehar.recording import Channel, Recording

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgehar.bundle import DAMAGED_NPZ
+from edgehar.arrays import DAMAGED_NPZ
 from edgehar.datasets.cache import find_in_source_folders, source_folders
 from edgehar.datasets.checksums import check_sha256, known_sha256
 from edgehar.datasets.examples import Examples, ExampleSet

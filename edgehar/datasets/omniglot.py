@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import DAMAGED_NPZ
+from edgehar.arrays import DAMAGED_NPZ
 from edgehar.datasets.cache import find_in_source_folders, source_folders
 from edgehar.datasets.checksums import check_sha256, known_sha256
 from edgehar.errors import DataError

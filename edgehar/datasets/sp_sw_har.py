@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import DAMAGED_NPZ
+from edgehar.arrays import DAMAGED_NPZ
 from edgehar.datasets.cache import (
     Packed,
     find_in_source_folders,

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgehar.bundle import dump_npz
+from edgehar.arrays import dump_npz
 from edgehar.files import write_atomic
 from edgehar.heads import UNKNOWN, HeadScores, Task, decide, score_head
 from edgehar.host import cpu_name

@@ -17,7 +17,7 @@ NUMPY_SIDE = {
         "edgehar.references",
         "edgehar.decision_spec",
     ),
-    *("edgehar.package", "edgehar.signing"),
+    *("edgehar.package", "edgehar.signing", "edgehar.arrays"),
 }
 # What each package may import at its top level, besides itself and the standard library.
 ALLOWED = {
@@ -30,7 +30,7 @@ ALLOWED = {
         "edgehar.recording",
         "edgehar.errors",
         "edgehar.files",
-        "edgehar.bundle",
+        *("edgehar.bundle", "edgehar.arrays"),
         "matplotlib",
         "edgehar.heads",
         "edgehar.signal",
@@ -48,13 +48,14 @@ SINGLE = {
     "edgehar/c_wasm.py": {"edgehar.c_compiler", "edgehar.errors"},
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
+    "edgehar/arrays.py": {"numpy", "edgehar.errors"},
     "edgehar/package.py": {"edgehar.errors", "edgehar.files"},
     "edgehar/signing.py": {"edgehar.bundle", "edgehar.errors", "edgehar.package"},  # cryptography on demand
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
     "edgehar/references.py": {"numpy", "edgehar.bundle", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
-        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package"),
+        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package", "edgehar.arrays"),
     },
 }
 ONLY_TORCH = "firmware_export/to_onnx.py"

@@ -16,7 +16,8 @@ from device_sim.device import Device
 from device_sim.engines import open_engine
 from device_sim.firmware import Twins
 from device_sim.simulate import simulate
-from edgehar.bundle import Head, ModelInput, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import Head, ModelInput
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import UnsupportedOpError

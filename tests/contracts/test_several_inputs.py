@@ -16,7 +16,8 @@ from device_sim.firmware import Twins
 from device_sim.golden import check_golden
 from device_sim.simulate import simulate
 from device_sim.telemetry import Telemetry
-from edgehar.bundle import Bundle, Head, ModelInput, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import Bundle, Head, ModelInput
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import EngineError, UsageError

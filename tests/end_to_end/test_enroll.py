@@ -157,7 +157,7 @@ def test_golden_stream_covers_the_embedding(bundle, enrolled, tmp_path, capsys):
     from device_fixtures import altered
 
     from device_sim import __main__ as device_main
-    from edgehar.bundle import dump_npz
+    from edgehar.arrays import dump_npz
 
     assert device_main.main([str(enrolled.path), "--engine", "tflm"]) == 0
     assert "golden      ok" in capsys.readouterr().out

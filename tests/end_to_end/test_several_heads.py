@@ -167,7 +167,7 @@ def test_changed_bits_of_a_further_head_are_found(bundle, tmp_path, capsys):
     from device_fixtures import altered
 
     from device_sim import __main__ as device_main
-    from edgehar.bundle import dump_npz
+    from edgehar.arrays import dump_npz
 
     arrays = bundle.arrays("golden.npz")
     arrays["stream_outputs_2"] = arrays["stream_outputs_2"] ^ 1

@@ -6,17 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgehar.bundle import (
-    Bundle,
-    DecisionSpec,
-    Head,
-    Manifest,
-    ModelInput,
-    QuantParams,
-    dump_npz,
-    load_npz,
-    write_bundle,
-)
+from edgehar.arrays import dump_npz, load_npz
+from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, QuantParams, write_bundle
 from edgehar.errors import BundleError, UsageError
 from edgehar.recording import IMU_CHANNELS
 from edgehar.signal import FLOAT32, default_front_end

@@ -13,7 +13,8 @@ from device_fixtures import altered
 from device_sim.emulator.boards import BOARDS, CR2032_MAH, CR2032_V, budget
 from device_sim.emulator.cores import CORES
 from device_sim.emulator.timing import TIMINGS
-from edgehar.bundle import Bundle, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import Bundle
 from edgehar.cli import main
 from edgehar.cli.check import LIMITS
 from edgehar.cli.hops import network_instructions

@@ -5,7 +5,8 @@ import pytest
 from device_fixtures import altered, make_tiny_bundle
 
 from device_sim.prototypes import Prototypes
-from edgehar.bundle import REFERENCES, Bundle, Embedding, Manifest, Prototype, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import REFERENCES, Bundle, Embedding, Manifest, Prototype
 from edgehar.errors import BundleError
 from edgehar.heads.prototypes import TEMPERATURE, share
 from edgehar.references import read_references

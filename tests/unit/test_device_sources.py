@@ -10,7 +10,8 @@ import pytest
 from device_fixtures import LABELS, RATE_HZ, altered, make_tiny_bundle, synthetic_recording, tiny_manifest
 
 from device_sim.sources import first_seconds, golden_recording, on_device, read_csv
-from edgehar.bundle import DecisionSpec, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import DecisionSpec
 from edgehar.errors import BundleError, DataError
 from edgehar.recording import Channel
 

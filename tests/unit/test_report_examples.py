@@ -13,7 +13,8 @@ from device_sim.faults import parse_faults
 from device_sim.report import examples
 from device_sim.report.palette import activities
 from device_sim.simulate import simulate
-from edgehar.bundle import DecisionSpec, dump_npz
+from edgehar.arrays import dump_npz
+from edgehar.bundle import DecisionSpec
 from edgehar.decision_spec import Grammar
 from edgehar.recording import IMU_CHANNELS, Channel
 from edgehar.signal import window_labels

@@ -206,7 +206,7 @@ def _golden_seeds() -> list[bytes]:
 
 
 def _read_arrays(path: Path) -> object:
-    from edgehar.bundle import load_npz
+    from edgehar.arrays import load_npz
 
     return load_npz(path.read_bytes(), str(path))
 

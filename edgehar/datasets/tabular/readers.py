@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import load_npz
+from edgehar.arrays import load_npz
 from edgehar.datasets.tabular.dialect import DELIMITERS, ReadSettings, sniff
 from edgehar.datasets.tabular.edge_impulse import read_cbor, read_json
 from edgehar.datasets.tabular.table import MAX_CELLS, MAX_COLUMNS, MAX_FILE_BYTES, Table

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgehar.bundle import DAMAGED_NPZ
+from edgehar.arrays import DAMAGED_NPZ
 from edgehar.datasets.cache import Packed, pack
 from edgehar.datasets.dataset import Dataset
 from edgehar.datasets.splits import k_fold_by_subject
