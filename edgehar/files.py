@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +65,27 @@ def _remove_stale_parts(folder: Path) -> None:
                     part.unlink()
 
 
+def _random() -> str:
+    return os.urandom(4).hex()
+
+
+def beside(path: Path) -> Path:
+    """Return where to write what is to become ``path``: a hidden name beside it that nothing has.
+
+    Chosen before anything is made there, inside of the ``try`` that removes it: Ctrl-C in between leaves nothing.
+    """
+    return path.parent / f".{path.name}.{_random()}{PART}"
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder if it is there; a first Ctrl-C in the middle waits for the rest."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except (KeyboardInterrupt, OSError):  # OSError: as rmtree closes for a second time what Ctrl-C found just closed
+        shutil.rmtree(path, ignore_errors=True)
+        raise KeyboardInterrupt from None
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file or the whole new one, never a part.
 
@@ -74,10 +94,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale_parts(path.parent)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
-    temporary = Path(name)
+    temporary = beside(path)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -103,8 +122,9 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale_parts(path.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent))
+    temporary = beside(path)
     try:
+        temporary.mkdir(mode=0o700)
         yield temporary
         for file in sorted(temporary.rglob("*")):
             if file.is_file():
@@ -114,7 +134,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         _replace_directory(temporary, path)
         _fsync_directory(path.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or the old folder
+        _remove_tree(temporary)  # what was not finished, or the old folder
 
 
 def _replace_directory(new: Path, path: Path) -> None:
@@ -140,13 +160,15 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 def _replace_in_two_steps(new: Path, path: Path) -> None:
     """Move the old folder aside first: a process killed right then leaves it as ``.NAME.old.RANDOM/NAME``."""
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    old = path.parent / f".{path.name}.old.{_random()}"
     aside = old / path.name
-    path.rename(aside)
     try:
+        old.mkdir(mode=0o700)
+        path.rename(aside)
         new.rename(path)
     except BaseException:
-        aside.rename(path)
+        if aside.exists() and not path.exists():
+            aside.rename(path)  # where even this fails, the old folder stays aside
+        _remove_tree(old)
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    _remove_tree(old)

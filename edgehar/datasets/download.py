@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from edgehar.errors import DataError
+from edgehar.files import beside
 
 SIZE_LIMIT = 256 << 20  # bytes; UCI HAR, the largest here, has 60 MB
 TIMEOUT_S = 30.0  # of silence, not of the whole transfer
@@ -36,12 +37,10 @@ def download(url: str, path: Path, progress: Callable[[int, int], None], sha256:
         raise ValueError(f"{url}: expected an https address")
     by_hand = "fetch it by hand and pass it with --from, or put it in the folder that EDGEHAR_DATA names"
     request = urllib.request.Request(url, headers={"User-Agent": "edgehar"})
-    temporary = None
+    temporary = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as out, urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with temporary.open("xb") as out, urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             if urllib.parse.urlsplit(answer.url).scheme != "https":
                 raise DataError(f"{url} leads to {answer.url}, which is not https; {by_hand}")
             total = int(answer.headers.get("Content-Length") or 0)
@@ -67,5 +66,5 @@ def download(url: str, path: Path, progress: Callable[[int, int], None], sha256:
     except (HTTPException, OSError, ValueError) as error:
         raise DataError(f"{url} could not be saved to {path} ({error}); try again, or {by_hand}") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

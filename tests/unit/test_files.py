@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import time
 
 import pytest
@@ -45,6 +46,54 @@ def test_interrupted_directory_leaves_the_old_one(tmp_path):
         (folder / "y").write_bytes(b"new")
     assert [p.name for p in target.iterdir()] == ["y"]
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def _write_folder(target):
+    with files.atomic_directory(target) as folder:
+        (folder / "x").write_bytes(b"new")
+
+
+def _interrupt_at(call, write, target):
+    """Raise KeyboardInterrupt where the C function ``call`` (from 0) of ``write`` returns; False if there are fewer."""
+    calls = 0
+
+    def profile(_frame, event, _argument):
+        nonlocal calls
+        if event == "c_return":
+            calls += 1
+            if calls == call + 1:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    try:
+        sys.setprofile(profile)
+        write(target)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of a file that was open
+@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("folder", [False, True])
+def test_ctrl_c_in_any_system_call_leaves_no_litter(tmp_path, monkeypatch, folder, can_exchange):
+    """Python raises KeyboardInterrupt where a call returns: of mkdir, say, before its result has a name."""
+    exchanged = files._exchanged
+    monkeypatch.setattr(files, "_exchanged", lambda one, other: can_exchange and exchanged(one, other))
+    target = tmp_path / "bundle"
+    file, write = (target / "x", _write_folder) if folder else (target, lambda path: files.write_atomic(path, b"new"))
+    found = set()
+    for call in range(1000):
+        write(target)
+        file.write_bytes(b"old")
+        if not _interrupt_at(call, write, target):
+            break
+        found.add(file.read_bytes())
+        assert list(tmp_path.iterdir()) == [target]
+    assert found == {b"old", b"new"}
+    assert file.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -98,6 +147,24 @@ def test_failed_rename_puts_the_old_directory_back(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="Input/output"), files.atomic_directory(target) as folder:
         (folder / "x").write_bytes(b"new")
     assert (target / "x").read_bytes() == b"old"
+
+
+def test_an_old_directory_that_cannot_go_back_is_kept(tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "x").write_bytes(b"old")
+    real = files.Path.rename
+    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+
+    def rename(self, other):
+        if other == target:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(self, other)
+
+    monkeypatch.setattr(files.Path, "rename", rename)
+    with pytest.raises(OSError, match="Input/output"), files.atomic_directory(target):
+        pass
+    assert [path.read_bytes() for path in tmp_path.glob(".bundle.old.*/bundle/x")] == [b"old"]
 
 
 def test_json_refuses_nan(tmp_path):
