@@ -99,6 +99,7 @@ def plan_from_run(
     from edgehar.signal import input_tensors
     from edgehar.training.baseline import baseline_files, compute_baseline
     from edgehar.training.config import EMBEDDING
+    from edgehar.training.run_folder import check_same_data, data_record
     from edgehar.training.windows import calibration_choice, scored_windows
     from firmware_export.bundle_export import ExportPlan, HeldOut
     from firmware_export.to_litert import export_litert
@@ -106,6 +107,7 @@ def plan_from_run(
 
     config, front_end = trained.config, trained.front_end
     recordings = load_dataset(config.dataset)
+    check_same_data(trained.path, trained.record["data"], data_record(recordings))
     windows, _ = scored_windows(select(recordings, trained.split.train_subjects), front_end, config)
     held_out = select(recordings, trained.split.test_subjects)
     deployed = replace(config, hop=hop or config.hop)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgehar.bundle import Bundle
 from edgehar.errors import DataError, MissingExtraError, UsageError
-from edgehar.recording import Recording
+from edgehar.recording import Recording, recordings_sha256
 
 
 def choose_recordings(
@@ -38,7 +38,13 @@ def choose_recordings(
         from edgehar.datasets import load_dataset
         from edgehar.datasets.splits import select
 
-        recordings = select(load_dataset(data["dataset"]), subjects or held_out)
+        everyone = load_dataset(data["dataset"])
+        if data.get("sha256") not in (None, recordings_sha256(everyone)):
+            raise DataError(
+                f"data set {data['dataset']!r} has other recordings here than those the bundle was made from; import "
+                "the same files again, or name recordings"
+            )
+        recordings = select(everyone, subjects or held_out)
     except (MissingExtraError, DataError) as error:
         from device_sim.sources import golden_recording
 

@@ -49,12 +49,23 @@ from edgehar.training.history import History
 from edgehar.training.losses import split_truth
 from edgehar.training.module import HarModule
 from edgehar.training.quantization_aware import QuantizationAware, set_ranges
-from edgehar.training.run_folder import CONFIG_FILE, START_FILE, TrainedRun, build_network, open_run, write_run
+from edgehar.training.run_folder import (
+    CONFIG_FILE,
+    DATA_FILE,
+    START_FILE,
+    TrainedRun,
+    build_network,
+    check_same_data,
+    data_record,
+    open_run,
+    read_data,
+    write_run,
+)
 from edgehar.training.teacher import open_teacher
 from edgehar.training.windows import TrainingBatches, calibration_choice, scored_windows
 
-RUN_FILES = {CONFIG_FILE, START_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz", "baseline.json",
-             "learning_curves.png", "weights.safetensors"}  # fmt: skip
+RUN_FILES = {CONFIG_FILE, DATA_FILE, START_FILE, "checkpoints", "tensorboard", "history.csv", "baseline.npz",
+             "baseline.json", "learning_curves.png", "weights.safetensors"}  # fmt: skip
 KEPT_AT_THE_BEGINNING = {CONFIG_FILE, "checkpoints"}
 VALIDATION_BATCH = 4096  # windows
 clock = time.perf_counter  # of the pace; tools/bench/train.py puts the process's own here on a busy machine
@@ -195,7 +206,7 @@ def train(
 
     Raises:
         UsageError: ``out`` holds another run, there is nothing to resume or to start from, or a teacher does not fit.
-        DataError: the data set is missing or does not fit the config.
+        DataError: the data set is missing, does not fit the config, or is not that which the run began with.
         KeyboardInterrupt: stopped by the user; the last epoch's checkpoint is there to resume from.
     """
     _check_out(out, resume)
@@ -203,6 +214,7 @@ def train(
         raise UsageError("quantization_aware goes on from a finished run; start it with: edgehar train --qat RUN")
     started = time.monotonic()
     recordings = load_dataset(config.dataset)
+    data = _data_of(recordings, out if resume else None)
     split = split or make_split(config, recordings)
     training = select(recordings, split.train_subjects)
     front_end = fit_front_end(config, training)
@@ -215,7 +227,7 @@ def train(
     validation = _validation_windows(recordings, split, front_end, inputs, config)
     teacher = open_teacher(config, split, front_end, inputs)
     if not resume:
-        _begin(out, config, start)
+        _begin(out, config, data, start)
     rows: list[dict[str, float]] = []
     if model_entry(config.model).grow is None:
         batches = TrainingBatches(training, front_end, inputs, config, best_device())
@@ -251,7 +263,7 @@ def train(
         "inputs": [each.to_dict() for each in inputs],
         "channels": [{"name": c.name, "unit": c.unit, "frame": c.frame} for c in recordings[0].channels],
         "rate_hz": recordings[0].rate_hz,
-        "data": {"source": recordings[0].source, "licence": recordings[0].licence},
+        "data": data,
         "parameters": count_parameters(network),
         "total_stride": network.total_stride,
         "epochs_run": len(rows),
@@ -318,7 +330,7 @@ def _check_out(out: Path, resume: bool) -> None:
         raise UsageError(f"{out}: holds {strangers[0]!r}, so it is not a run folder; choose another --out")
 
 
-def _begin(out: Path, config: TrainConfig, start: TrainedRun | None) -> None:
+def _begin(out: Path, config: TrainConfig, data: dict[str, Any], start: TrainedRun | None) -> None:
     """Say in the folder what is trained; remove what another training left that was killed before a checkpoint."""
     if (out / CONFIG_FILE).is_file():
         for name in RUN_FILES - KEPT_AT_THE_BEGINNING:
@@ -327,8 +339,17 @@ def _begin(out: Path, config: TrainConfig, start: TrainedRun | None) -> None:
             else:
                 (out / name).unlink(missing_ok=True)
     write_json(out / CONFIG_FILE, config.to_dict())
+    write_json(out / DATA_FILE, data)
     if start is not None:
         write_json(out / START_FILE, {name: start.record[name] for name in ("config", "metrics")})
+
+
+def _data_of(recordings: Sequence[Recording], resumed: Path | None) -> dict[str, Any]:
+    """Return what a run says of its recordings; refuse others than those that a resumed one began with."""
+    data = data_record(recordings)
+    if resumed is not None:
+        check_same_data(resumed, read_data(resumed), data)
+    return data
 
 
 def _check_checkpoint(path: Path) -> None:

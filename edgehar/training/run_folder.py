@@ -5,6 +5,7 @@
     RUN/
       run.json              config, seed, split, front end, metrics, versions; written last: its presence means "done"
       weights.safetensors   the averaged weights
+      data.json             what it was trained on: resuming and exporting refuse other recordings
       start.json            of a quantization-aware run: config and metrics of the run it went on from
       baseline.npz .json    full-precision logits on the held-out recordings, and the device they come from
       learning_curves.png   loss and accuracy against epochs; this and the rest not of a forest, which has no epochs
@@ -30,11 +31,13 @@ from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
 from edgehar.models.heads import with_heads
 from edgehar.plain_data import from_mapping
+from edgehar.recording import Recording, recordings_sha256
 from edgehar.signal import FrontEnd, NetworkInput
 from edgehar.training.config import TrainConfig
 from edgehar.training.quantization_aware import QuantizationAware
 
 CONFIG_FILE = "config.json"
+DATA_FILE = "data.json"
 START_FILE = "start.json"
 RUN_SCHEMA_VERSION = 2
 DAMAGED_RUN = (
@@ -112,14 +115,52 @@ def read_config(path: Path) -> TrainConfig:
     file = path / CONFIG_FILE
     if not file.is_file():
         raise UsageError(f"{path}: not a run folder (no {CONFIG_FILE}); start one with --out")
+    config: TrainConfig = from_mapping(TrainConfig, _read_object(file), str(file))
+    return config
+
+
+def data_record(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """Return what a run says of the recordings of its data set: source, licence, SHA-256."""
+    first = recordings[0]
+    return {"source": first.source, "licence": first.licence, "sha256": recordings_sha256(recordings)}
+
+
+def check_same_data(path: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to mix two imports of one name in a run.
+
+    Args:
+        path: the run folder, for the message.
+        there: what the run says of its data; without ``sha256`` (an older run) nothing is compared.
+        now: :func:`data_record` of what the data set is now.
+
+    Raises:
+        DataError: they are others.
+    """
+    if there.get("sha256") not in (None, now["sha256"]):
+        raise DataError(
+            f"{path}: was trained on other recordings than its data set has now (imported again since then?); import "
+            "those again, or train anew with another --out"
+        )
+
+
+def read_data(path: Path) -> dict[str, Any]:
+    """Return what an interrupted run says of its data, nothing if it is older than that.
+
+    Raises:
+        DataError: its file is damaged.
+    """
+    file = path / DATA_FILE
+    return _read_object(file) if file.is_file() else {}
+
+
+def _read_object(file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text("utf-8"))
         if not isinstance(data, dict):
             raise ValueError(f"it holds a {type(data).__name__}, expected an object")
     except ValueError as error:
         raise DataError(f"{file}: not readable JSON ({error}); train again with another --out") from None
-    config: TrainConfig = from_mapping(TrainConfig, data, str(file))
-    return config
+    return data
 
 
 def open_run(path: Path) -> TrainedRun:

@@ -47,8 +47,8 @@ def run(small, tmp_path_factory):
 def test_run_folder_holds_what_it_says(run, small):
     names = {p.name for p in run.path.iterdir()}
     assert names == {
-        "run.json", "config.json", "weights.safetensors", "learning_curves.png", "history.csv", "tensorboard",
-        "baseline.json", "baseline.npz", "checkpoints",
+        "run.json", "config.json", "data.json", "weights.safetensors", "learning_curves.png", "history.csv",
+        "tensorboard", "baseline.json", "baseline.npz", "checkpoints",
     }  # fmt: skip
     assert run.config == small
     assert run.record["metrics"]["test"]["accuracy"] > 0.7
