@@ -137,6 +137,7 @@ def history(path: Path) -> str | None:
 
 RUN = {
     "config.json": sha256_file,
+    "data.json": sha256_file,
     "history.csv": history,
     "weights.safetensors": sha256_file,
     "baseline.npz": sha256_file,
