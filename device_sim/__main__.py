@@ -20,6 +20,7 @@ from device_sim.results import SimulationResult
 from device_sim.simulate import simulate, write_summary
 from device_sim.sources import first_seconds, golden_recording, read_csv
 from device_sim.telemetry import STAGES
+from edgehar.files import output_file
 from edgehar.signing import open_bundle
 
 
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--realtime", action="store_true", help="one sample a period of wall time")
     parser.add_argument("--seconds", type=_positive, metavar="S", help="only the first S seconds of each recording")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write summary.json here")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write summary.json here")
     parser.add_argument("--resample", action="store_true", help="bring recordings with t_s to the bundle's rate")
     parser.add_argument("--faults", metavar="SPEC", help=f"what goes wrong, as {EXAMPLE}")
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the faults (default: 0)")

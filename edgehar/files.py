@@ -6,6 +6,7 @@ use it too.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import errno
@@ -106,6 +107,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _fsync_directory(path.parent)
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write, as ``type`` of an argument: a folder is refused before any work is done."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; give the name of a file")
+    return path
 
 
 def write_json(path: Path, data: Any) -> None:

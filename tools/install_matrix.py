@@ -92,6 +92,14 @@ model = read_foreign("somebody.tflite", Bundle.open("zoo:ds_cnn_3k").read("model
 engines = import_model(model, None, ("tflite", "onnx", "c"), "static_wi8_ai8").report["verification"]["engines"]
 assert {row["engine"] for row in engines if row["windows"]} >= {"litert_reference", "tflm", "onnxruntime"}
 """,
+    "litert": """
+import torch
+from firmware_export.to_litert import export_litert
+class Halves(torch.nn.Module):
+    def forward(self, x):
+        return sum(x.mean(1).split(3, 1))
+assert export_litert(Halves(), [torch.zeros(1, 32, 6)])[4:8] == b"TFL3"
+""",
     "serial": """
 import os, pty
 from device_sim.live.transports import TRANSPORTS
@@ -165,6 +173,7 @@ ROWS = {
     "export": Row(
         (script("export"),), without=("torch", "lightning", "scipy", "sklearn", "pandas", "matplotlib", "ray")
     ),
+    "litert": Row((script("litert"),), without=("ray",), pythons=("3.11",)),
     "train": Row((script("train"),), without=("onnx", "ray"), pythons=("3.11",)),
     "all": Row(
         (

@@ -17,7 +17,7 @@ from device_sim.live.transports import TRANSPORTS
 from device_sim.sources import golden_recording, read_csv
 from edgehar.bundle import Bundle
 from edgehar.errors import UsageError
-from edgehar.files import write_json
+from edgehar.files import output_file, write_json
 
 WAVE_POINTS = 300
 
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resample", action="store_true", help="bring a recording with t_s to the bundle's rate")
     parser.add_argument("--browser", action="store_true", help="show a page at http://127.0.0.1:PORT/ instead")
     parser.add_argument("--port", type=int, default=8050, metavar="PORT", help="of the page (default: 8050; 0: any)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the last view here")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the last view here")
 
 
 def run(options: argparse.Namespace) -> int:

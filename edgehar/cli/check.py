@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgehar.cli.profile import add_board_options, optimisation
+from edgehar.files import output_file
 
 if TYPE_CHECKING:
     from edgehar.bundle import Bundle
@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_board_options(parser)
     for option, (name, unit, note) in LIMITS.items():
         parser.add_argument(f"--{option.replace('_', '-')}", type=float, metavar=unit, help=f"{name}: {note}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write found and allowed as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write found and allowed as JSON")
 
 
 def accuracy_drop_points(bundle: Bundle) -> float:

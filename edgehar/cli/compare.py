@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -40,8 +42,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--engine", default="litert", help="for bundles: on-device interpreter (default: litert)")
     add_recording_options(parser)
     add_board_option(parser)
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML, a test a metric")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the comparison as JSON")
+    parser.add_argument("--junit", type=output_file, metavar="FILE", help="also write JUnit XML, a test a metric")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write the comparison as JSON")
 
 
 def summary_of(where: str, args: argparse.Namespace) -> dict[str, Any]:

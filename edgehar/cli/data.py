@@ -15,7 +15,7 @@ from edgehar.datasets import DATASETS, Dataset, find_dataset
 from edgehar.datasets.splits import sort_subjects
 from edgehar.datasets.tabular import store
 from edgehar.errors import DataError, EdgeharError, MissingExtraError, UsageError
-from edgehar.files import write_atomic
+from edgehar.files import output_file, write_atomic
 from edgehar.recording import UNLABELLED, Recording
 
 if TYPE_CHECKING:
@@ -45,14 +45,16 @@ def add_parser(subparsers: Any) -> None:
     inspect.add_argument(
         "--recording", metavar="NAME", help="only this one (--out draws the one with most labels unless told)"
     )
-    inspect.add_argument("--out", type=Path, metavar="PLOT", help="draw a recording with its labels: .png, .svg, .pdf")
+    inspect.add_argument(
+        "--out", type=output_file, metavar="PLOT", help="draw a recording with its labels: .png, .svg, .pdf"
+    )
     _add_json(inspect)
 
     data_import.add_parser(actions)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the same as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

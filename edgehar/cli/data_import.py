@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgehar.errors import UsageError
+from edgehar.files import output_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +28,8 @@ def add_parser(actions: Any) -> None:
     )
     parser.add_argument("--name", required=True, help="of the data set: edgehar run --dataset NAME")
     parser.add_argument("--dry-run", action="store_true", help="say what would be, write nothing")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a recording here too: .png, .svg, .pdf")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write guesses and problems as JSON")
+    parser.add_argument("--plot", type=output_file, metavar="FILE", help="draw a recording here too: .png, .svg, .pdf")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write guesses and problems as JSON")
     said = parser.add_argument_group("said instead of guessed")
     said.add_argument("--time", metavar="COLUMN", help='time of each row; "" for none')
     said.add_argument("--time-unit", metavar="UNIT", help="s, ms, us or ns")

@@ -8,7 +8,8 @@ import importlib.util
 import platform
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from edgehar.files import output_file
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ NEEDS = (
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser("doctor", help="say what is installed and what is missing", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write it as JSON")
 
 
 def installed_version(need: Need) -> str | None:

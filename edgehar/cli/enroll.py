@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from edgehar.bundle import Manifest
 
@@ -27,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "window is (default: 0.05)",
     )  # fmt: skip
     parser.add_argument("--resample", action="store_true", help="bring files of another rate to the bundle's")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

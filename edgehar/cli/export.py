@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -73,7 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "no embedding, else none)",
     )
     parser.add_argument("--slim", action="store_true", help="leave out float files and baseline logits")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write verification and timings as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write verification and timings as JSON")
 
 
 def plan_from_run(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from rich.console import Group
 
@@ -44,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="on a Ray cluster; without ADDRESS one is started here",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep parts as they are done; go on there after a stop")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the summary as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write the summary as JSON")
 
 
 def fleet_tables(summary: Mapping[str, Any]) -> Group:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from edgehar.datasets import Dataset
 
@@ -25,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register the command."""
     parser = subparsers.add_parser("init", help="write a commented config for a data set", description=__doc__)
     parser.add_argument("dataset", metavar="DATASET", help="name of a data set (edgehar data list)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: DATASET.toml; an older file is kept")
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="default: DATASET.toml; an older file is kept")
 
 
 def run(args: argparse.Namespace) -> int:

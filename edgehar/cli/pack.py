@@ -6,12 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from edgehar.files import output_file
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = subparsers.add_parser("pack", help="make one signed file of a bundle", description=__doc__)
     parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="NAME-1.edgehar, for example")
+    parser.add_argument(
+        "-o", "--out", type=output_file, required=True, metavar="FILE", help="NAME-1.edgehar, for example"
+    )
     parser.add_argument(
         "--release", type=int, required=True, metavar="N", help="counts up; devices refuse one lower than theirs"
     )
@@ -21,14 +25,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Pack; what was at ``--out`` is replaced whole or not at all."""
     from edgehar.bundle import Bundle
-    from edgehar.errors import UsageError
     from edgehar.files import sha256_bytes, write_atomic
     from edgehar.package import packed
     from edgehar.signing import sign
 
     bundle = Bundle.open(args.bundle)
-    if args.out.is_dir():
-        raise UsageError(f"{args.out}: is a folder; give --out the name of a file")
     package = packed(bundle.manifest.name, args.release, bundle.sha256, bundle.contents())
     if args.key is not None:
         package = package.signed(sign(package.release, args.key))

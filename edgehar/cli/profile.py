@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgehar.cli.hops import DEFAULT_HOPS, all_exact, deployable, hop_costs, hops_of, hops_table
 from edgehar.cli.networks import DEFAULT_WINDOWS
+from edgehar.files import output_file
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -38,8 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--hops", default=DEFAULT_HOPS, metavar="N[,N...]", help=f"of --streaming, in samples (default: {DEFAULT_HOPS})"
     )
     parser.add_argument("--qemu", action="store_true", help="also count on QEMU's Cortex-M4, M7 and M55")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="draw the layers (png)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write profile.json")
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="draw the layers (png)")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write profile.json")
 
 
 def add_board_options(parser: argparse.ArgumentParser) -> None:

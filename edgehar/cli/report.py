@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edgehar.files import output_file
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -12,13 +14,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser("report", help="write a self-contained HTML report", description=__doc__)
     parser.add_argument("bundle", metavar="BUNDLE", help="bundle folder or zoo:NAME")
-    parser.add_argument("-o", "--out", type=Path, default=Path("report.html"), help="file to write (report.html)")
+    parser.add_argument(
+        "-o", "--out", type=output_file, default=Path("report.html"), help="file to write (report.html)"
+    )
     parser.add_argument(
         "--engines", default="litert", metavar="E[,E...]", help="the first is shown in full, the others compared"
     )
     add_recording_options(parser)
     add_board_option(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the first engine's summary.json")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write the first engine's summary.json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -25,8 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of `edgehar train` or `edgehar run`")
     parser.add_argument("--recipe", default="static_wi8_ai8", help="how to quantize (default: static_wi8_ai8)")
     parser.add_argument("--windows", type=int, default=WINDOWS, help=f"held-out windows to run (default: {WINDOWS})")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="also draw a bar chart")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+    parser.add_argument("--out", type=output_file, metavar="FILE.png", help="also draw a bar chart")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write it as JSON")
 
 
 def held_out_windows(plan: ExportPlan, count: int) -> tuple[NDArray[np.float32], ...]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from device_sim.faults import FaultSpec
     from device_sim.results import SimulationResult
@@ -28,8 +30,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--realtime", action="store_true", help="really wait one sample period between samples")
     add_fault_options(parser)
     add_decision_option(parser)
-    parser.add_argument("--report", type=Path, metavar="FILE", help="also write the HTML report")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write summary.json")
+    parser.add_argument("--report", type=output_file, metavar="FILE", help="also write the HTML report")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write summary.json")
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:

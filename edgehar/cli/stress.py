@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from rich.console import Group
 
@@ -34,8 +36,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="finished cells are kept there; the same command goes on"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="default: DIR/stress.json")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG or SVG, by its suffix")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="default: DIR/stress.json")
+    parser.add_argument("--figure", type=output_file, metavar="FILE", help="PNG or SVG, by its suffix")
 
 
 def severities_of(text: str) -> dict[str, tuple[float, ...]]:

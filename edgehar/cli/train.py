@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.files import output_file
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -35,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", type=Path, metavar="RUN", help="new run folder")
     where.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run, as it was configured")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run's record as JSON")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write the run's record as JSON")
 
 
 def on_with(start: TrainedRun) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from edgehar.files import output_file
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -12,7 +13,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("zoo", help="list the bundles that ship with the package", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="one row a bundle")
-    listing.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+    listing.add_argument("--json", type=output_file, metavar="FILE", help="also write it as JSON")
 
 
 def zoo_rows() -> list[dict[str, Any]]:

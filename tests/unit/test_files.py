@@ -8,6 +8,7 @@ import time
 import pytest
 
 from edgehar import files
+from edgehar.cli import main
 
 
 def test_write_atomic_replaces(tmp_path):
@@ -171,3 +172,13 @@ def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["simulate zoo:ds_cnn --json", "pack zoo:ds_cnn --release 1 --out", "live zoo:ds_cnn --json"]
+)
+def test_a_folder_is_no_file_to_write_and_that_is_said_before_any_work(tmp_path, capsys, command):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "is a folder; give the name of a file" in capsys.readouterr().err
