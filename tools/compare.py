@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from result_page import write_table
 from scored_run import RECIPE, cost
 
 from edgehar.cli.export import plan_from_run
@@ -144,7 +143,6 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the study's, to begin with some of them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the rows go")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table into a page of docs/results")
     args = parser.parse_args()
     study = tomllib.loads(args.study.read_text("utf-8"))
     study["seeds"] = args.seeds or study["seeds"]
@@ -152,8 +150,6 @@ def main() -> None:
         found = {"study": study, "rows": rows}
         if args.json:
             write_json(args.json, found)
-        if args.page:
-            write_table(args.page, table(found))
     print(table(found))
 
 

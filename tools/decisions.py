@@ -4,7 +4,7 @@ r"""What each decision stage buys and what it costs: chosen on training people, 
         --set validation_subjects=0 --out RUN
     edgehar export RUN --target tflite,onnx --out FOLD.edgehar
     python tools/decisions.py --folds FOLD.edgehar ... --json docs/results/decisions.json \
-        --page docs/results/decisions.md --figure docs/results/decisions.png
+        --figure docs/results/decisions.png
 
 A fold's network is scored on training people that it was not trained on; temperature and thresholds of each of them
 come from the others. The bundles in the package have theirs from their validation people.
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from result_page import write_table
 
 from device_sim import scores
 from device_sim.decisions import softmax
@@ -269,7 +268,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=Path, nargs="+", required=True)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--page", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     recordings = load_dataset("hapt")
@@ -279,8 +277,6 @@ def main() -> None:
         "test": [on_test_people(name, recordings, STAGES) for name in BUNDLES],
     }
     write_json(options.json, found)
-    if options.page:
-        write_table(options.page, tables(found))
     if options.figure:
         draw(options.figure, found)
     print(tables(found))

@@ -1,6 +1,6 @@
 """Event scores of the bundles in the package on the people held out from them, and of one with debounce alone.
 
-python tools/event_scores.py --json docs/results/event_scores.json --page docs/results/event_scores.md
+python tools/event_scores.py --json docs/results/event_scores.json
 """
 
 import argparse
@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from result_page import write_table
 
 from device_sim.simulate import simulate
 from edgehar.bundle import Bundle, DecisionSpec
@@ -80,12 +78,9 @@ def main() -> None:
     """Simulate all and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--page", type=Path)
     args = parser.parse_args()
     rows = [scored(name) for name in BUNDLES] + [scored(DEBOUNCED, count) for count in DECISIONS]
     write_json(args.json, rows)
-    if args.page:
-        write_table(args.page, table(rows))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ fold's networks for several labels are also quantized and scored in int8. Those 
 through every interpreter, and ``--work`` keeps their device files with what goes before them (``inputs.json``). A
 bundle would not do: it is made of a stream of samples, and these features come from the phone's own program.
 
-    python tools/extrasensory.py --work DIR --json docs/results/extrasensory.json --page docs/results/extrasensory.md
+    python tools/extrasensory.py --work DIR --json docs/results/extrasensory.json
 
 A network a label is ten trainings a fold, so those are done with the seeds of ``--alone-seeds`` only.
 """
@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from result_page import write_table
 from scored_run import RECIPE, cost
 from sklearn.linear_model import LogisticRegression
 
@@ -239,7 +238,6 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--alone-seeds", type=int, nargs="+", default=[0], help="of the networks a label")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     try:
@@ -254,8 +252,6 @@ def main() -> int:
         print(table(found))
         if args.json:
             write_json(args.json, found)
-        if args.page:
-            write_table(args.page, table(found))
     except EdgeharError as error:
         parser.exit(error.exit_code, f"error: {error}\n")
     return 0

@@ -15,7 +15,7 @@ bundles with an embedding also one that has enrolled a label, from a recording w
 
 A firmware whose row stands in the JSON file already, with the same sources, is not checked again.
 
-Usage: python tools/firmware_check.py [--bundles zoo:ds_cnn,...] [--models all] [--json FILE] [--page FILE]
+Usage: python tools/firmware_check.py [--bundles zoo:ds_cnn,...] [--models all] [--json FILE]
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from result_page import write_table
 
 from device_sim.emulator.cores import CORES
 from device_sim.emulator.toolchain import build_image
@@ -305,15 +304,15 @@ def _firmware(
     return write_firmware(manifest, graph, origin, making.optimize, references, streaming=streaming).files
 
 
-def table(rows: list[Row]) -> str:
-    """Return the rows in Markdown."""
+def table(found: dict[str, Any]) -> str:
+    """Return ``rows`` in Markdown."""
     columns = (
         *("firmware", "kernels for", "decisions", "events", "differences", "sanitizers", "gcc = clang"),
         *("long stream", "context, B", "constants, B", "flash on Cortex-M4F, B"),
     )
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
     lines = []
-    for row in rows:
+    for row in (Row(**each) for each in found["rows"]):
         name, _, making = row.name.partition(", ")
         flash = f"{row.flash_bytes:,}" if row.flash_bytes else "–"
         long = f"{row.long_samples:,} samples: {len(row.long_differences)} differences" if row.long_samples else "–"
@@ -335,7 +334,6 @@ def main() -> int:
     parser.add_argument("--long", type=int, default=1, metavar="N", help="bundles that get the long stream")
     parser.add_argument("--samples", type=int, default=DAY, metavar="N", help="of the long stream")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="page of docs/results to put the table in")
     options = parser.parse_args()
     known = _read(options.json)
     rows: dict[str, Row] = {}
@@ -351,9 +349,7 @@ def main() -> int:
             print(f"{name}: {'ok' if row.passed else 'FAILED'} {asdict(row)}", flush=True)
             if options.json:
                 write_json(options.json, {"engine": ENGINE, "rows": [asdict(r) for r in {**known, **rows}.values()]})
-    print(table(list(rows.values())))
-    if options.page:
-        write_table(options.page, table(list({**known, **rows}.values())))
+    print(table({"rows": [asdict(row) for row in rows.values()]}))
     return 0 if all(row.passed for row in rows.values()) else 1
 
 

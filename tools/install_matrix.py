@@ -21,12 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import result_page
 from made_up_walk import made_up_walk
 
 from edgehar.files import write_json
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "install.md"
 HEAVY = ("torch", "lightning", "scipy", "sklearn", "pandas", "matplotlib", "onnx", "ray")
 TINY = "--set epochs=1 --set 'model_options={stem_channels = 8, blocks = [[16, 9, 2]]}'"
 
@@ -212,8 +210,6 @@ def main() -> int:
                 print(f"    {problem}", flush=True)
             if options.json:
                 write_json(options.json, found)
-    if options.json and options.json.resolve() == PAGE.with_suffix(".json"):
-        result_page.write_table(PAGE, table(found))
     print(f"{broken} problems")
     return 1 if broken else 0
 

@@ -10,7 +10,7 @@ Of every file up to three rows are made:
 Weights are the last epoch's everywhere; nothing is chosen on what is scored. Rows finished under ``--work`` are read
 back. Without ``--only`` all files are done, each with the seeds it names.
 
-    python tools/literature.py --work DIR --json docs/results/literature.json --page docs/results/literature.md
+    python tools/literature.py --work DIR --json docs/results/literature.json
     python tools/literature.py --work DIR --only bilstm_64_256
 """
 
@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from result_page import write_table
 from scored_run import RECIPE, cost, scored_run
 
 from edgehar.datasets import Examples, load_examples
@@ -212,7 +211,6 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("literature_runs"), help="folder for finished rows and runs")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="files of configs/literature, without .toml")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     parser.add_argument("--curves", type=Path, metavar="FOLDER", help="also draw NAME-PROTOCOL.png of every row there")
     args = parser.parse_args()
     paths = sorted(FOLDER.glob("*.toml"))
@@ -226,8 +224,6 @@ def main() -> int:
         print(table(studies))
         if args.json:
             write_json(args.json, studies)
-        if args.page:
-            write_table(args.page, table(studies))
     except EdgeharError as error:
         parser.exit(error.exit_code, f"error: {error}\n")
     if args.curves:

@@ -3,7 +3,7 @@
 The heads are those of ``configs/hapt_multitask.toml``. A network alone answers a yes-or-no head as two classes. Runs
 that are finished under ``--work`` are not repeated; nothing is chosen on the held-out people.
 
-    python tools/multitask.py --work DIR --json docs/results/multitask.json --page docs/results/multitask.md
+    python tools/multitask.py --work DIR --json docs/results/multitask.json
 """
 
 import argparse
@@ -11,7 +11,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from result_page import write_table
 from scored_run import RECIPE, scored_run
 
 from edgehar.datasets import DATASETS
@@ -98,15 +97,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weighting-seeds", type=int, nargs="+", help="of the other weightings (default: the same)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="put the table between the markers of this page")
     args = parser.parse_args()
     try:
         found = study(args.work, args.seeds, args.weighting_seeds or args.seeds)
         print(table(found))
         if args.json:
             write_json(args.json, found)
-        if args.page:
-            write_table(args.page, table(found))
     except EdgeharError as error:
         parser.exit(error.exit_code, f"error: {error}\n")
     return 0

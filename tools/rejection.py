@@ -1,6 +1,6 @@
 """What the decision stage refuses to name: uncertain windows of known activities, and windows of none of them.
 
-    python tools/rejection.py --json docs/results/rejection.json --page docs/results/rejection.md
+    python tools/rejection.py --json docs/results/rejection.json
 
 Thresholds come from the validation people of each bundle at a stated rate of false alarms; all figures are of its test
 people, of their samples with something done to them, and of another data set.
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from result_page import write_table
 
 from device_sim.decisions.fitting import Heard, fit_decision, fit_familiar
 from device_sim.decisions.unfamiliar import Unfamiliar
@@ -219,10 +218,10 @@ UNCERTAIN = (
 )
 
 
-def tables(found: Sequence[dict[str, Any]]) -> str:
+def tables(found: dict[str, Any]) -> str:
     """All tables of the page."""
     parts = []
-    for each in found:
+    for each in found["bundles"]:
         names = list(each["unknown"]["false_alarms"])
         parts += [f"\n### zoo:{each['bundle']}\n\n", UNCERTAIN]
         for row in each["uncertain"]:
@@ -242,7 +241,6 @@ def main() -> None:
     """Score all, write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     recordings = load_dataset("hapt")
     found = []
@@ -250,10 +248,8 @@ def main() -> None:
         bundle = Bundle.open(f"zoo:{name}")
         refused = {"uncertain": uncertain(bundle, recordings), "unknown": unknown(bundle, recordings)}
         found.append({"bundle": name, "model_sha256": bundle.manifest.files["model_i8.tflite"].sha256, **refused})
-        print(tables(found[-1:]), flush=True)
+        print(tables({"bundles": found[-1:]}), flush=True)
     write_json(options.json, {"engine": ENGINE, "rate": RATE, "bundles": found})
-    if options.page:
-        write_table(options.page, tables(found))
 
 
 if __name__ == "__main__":

@@ -1,40 +1,80 @@
-"""The table inside a page of ``docs/results``: it is written between two markers, the words around them stay."""
+"""Put the tables of all pages in again, from the figures that the tools left as JSON.
 
+    python tools/result_page.py
+
+A table stands between ``<!-- TOOL: FUNCTION(FILE.json, ...) -->`` and ``<!-- end of table -->``: what the function of
+that tool returns for what the files in ``docs/results`` say. The words around it stay.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from edgehar.errors import UsageError
 from edgehar.files import write_atomic
 
-BEGIN, END = "<!-- table, written by the command above -->\n", "<!-- end of table -->\n"
+ROOT = Path(__file__).parents[1]
+FIGURES = ROOT / "docs" / "results"
+END = "<!-- end of table -->\n"
+TABLE = re.compile(r"(<!-- (tools/\S+\.py): (\w+)\(([^)\n]*)\) -->\n)(.*?)" + re.escape(END), re.DOTALL)
 
 
-def read_table(page: Path) -> str:
-    """Return the table that a page holds.
-
-    Raises:
-        UsageError: the page cannot be read, or does not have both markers.
-    """
-    _, table, _ = _parts(page)
-    return table
+def pages() -> list[Path]:
+    """Return the pages that may have tables of figures."""
+    return [ROOT / "README.md", ROOT / "docs" / "results.md", *sorted(FIGURES.glob("*.md"))]
 
 
-def write_table(page: Path, table: str) -> None:
-    """Put a table between the markers of a page.
+def rewritten(text: str) -> str:
+    """Return a page with each of its tables made anew.
 
     Raises:
-        UsageError: the page cannot be read, or does not have both markers.
+        UsageError: a marker names a tool, function or file that is not there.
     """
-    before, _, after = _parts(page)
-    write_atomic(page, f"{before}{BEGIN}{table}{END}{after}".encode())
+    return TABLE.sub(lambda found: found[1] + _table(found[2], found[3], found[4]) + END, text)
 
 
-def _parts(page: Path) -> tuple[str, str, str]:
+def _table(tool: str, function: str, files: str) -> str:
     try:
+        make = getattr(_module(ROOT / tool), function)
+        found: list[Any] = [json.loads((FIGURES / name.strip()).read_text("utf-8")) for name in files.split(",")]
+    except (OSError, AttributeError, ValueError) as error:
+        raise UsageError(f"the table {tool}: {function}({files}) cannot be made: {error}") from None
+    return str(make(*found))
+
+
+def _module(path: Path) -> ModuleType:
+    """Import a tool as it is when it runs, with its folder and ``tools`` to import from."""
+    for folder in (ROOT / "tools", path.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    name = f"tool_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise OSError(f"{path} is no module")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
+
+
+def main() -> None:
+    for page in pages():
         text = page.read_text("utf-8")
-    except OSError as error:
-        raise UsageError(f"{page}: cannot be read ({error.strerror}); name a page of docs/results") from None
-    before, begin, rest = text.partition(BEGIN)
-    table, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{page}: has no lines {BEGIN.strip()!r} and {END.strip()!r}; the table goes between them")
-    return before, table, after
+        if (new := rewritten(text)) != text:
+            write_atomic(page, new.encode())
+            print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

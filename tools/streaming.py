@@ -4,7 +4,7 @@ Each row is a decision of the whole firmware on whole windows, and one of the sa
 those of the numpy reference, bit for bit. The architectures are untrained: what a network costs does not depend on its
 weights.
 
-    python tools/streaming.py --json docs/results/streaming.json --page docs/results/streaming.md \
+    python tools/streaming.py --json docs/results/streaming.json \
         --figure docs/results/streaming.png
 """
 
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from result_page import write_table
 
 from device_sim.emulator.boards import BOARDS, DEFAULT_BOARD
 from device_sim.sources import golden_arrays
@@ -124,15 +123,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="page of docs/results to put the table in")
     parser.add_argument("--figure", type=Path, metavar="FILE")
     args = parser.parse_args()
     found = measured()
     print(table(found))
     if args.json:
         write_json(args.json, found)
-    if args.page:
-        write_table(args.page, table(found))
     if args.figure:
         draw(found, args.figure)
     rows = [row for network in found["networks"] for row in network["hops"]] + found["curve"]
