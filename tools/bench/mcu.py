@@ -1,7 +1,7 @@
 """Emulated microcontrollers in figures: the zoo on every board, and what others publish beside what we model.
 
     pip install 'edgehar[all]'
-    python tools/bench/mcu.py [--models FOLDER] [--compilers zig,gcc] [--json FILE] [--markdown FILE]
+    python tools/bench/mcu.py [--models FOLDER] [--compilers zig,gcc] [--json FILE]
 
 Five tables. The zoo's networks on every board. The network of MLPerf Tiny's keyword spotting with random weights,
 modelled on NUCLEO-L4R5ZI, beside published measurements of that network on that board. Three int8 models
@@ -13,6 +13,7 @@ Cortex-M4F, beside TFLite Micro with CMSIS-NN on the same emulated core. These a
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from firmware_export.reference import run
 from firmware_export.targets.c import Optimize, write_network
 
 RELU = FusedActivation.RELU
+MEMORY = ("flash B", "RAM B", "stack B")
 # MLPerf Tiny results, keyword spotting on NUCLEO-L4R5ZI (Cortex-M4 at 120 MHz), inferences a second
 PUBLISHED_KWS = {"microTVM": 6.9, "X-CUBE-AI 7.3, 8.0": 13.6, "Plumerai": 20.9, "X-CUBE-AI 9, 10.2": 23.0}
 # TFLite Micro with CMSIS-NN, gcc -O3, on an emulated Cortex-M4F, counted the same way: instructions, modelled cycles
@@ -163,23 +165,6 @@ def by_compiler(folder: Path | None, compilers: list[str]) -> list[dict[str, Any
     return rows
 
 
-def compiler_table(rows: list[dict[str, Any]]) -> list[str]:
-    if not rows:
-        return []
-    names = list(rows[0]["instructions"])
-    counts = [f"{what}, {name}" for what in ("instructions", "modelled cycles", "flash B") for name in names]
-    lines = ["", f"| model | | {' | '.join(counts)} | most over least instructions | bit exact |"]
-    lines += ["|---|---|" + "---|" * len(counts) + "---|---|"]
-    for row in rows:
-        figures = [row[key][name] for key in ("instructions", "cycles", "flash_bytes") for name in names]
-        apart = max(row["instructions"].values()) / min(row["instructions"].values())
-        lines.append(
-            f"| {row['model']} | {row['optimize']} | {' | '.join(f'{n:,}' for n in figures)} | {apart:.3f} | "
-            f"{'yes' if row['bit_exact'] else 'NO'} |"
-        )
-    return lines
-
-
 def m55(folder: Path | None) -> list[dict[str, Any]]:
     """Return instructions on QEMU's Cortex-M55, which has no notion of cycles, of kernels with and without MVE."""
     rows = []
@@ -215,54 +200,88 @@ def weight_bytes(sources: NetworkSources) -> int:
     return int(found[1])
 
 
-def m55_table(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["", "| model | | instructions | per MAC | constants B | bit exact |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        label = f"{row['model']}, {row['macs']:,} MAC"
-        exact = "yes" if row["bit_exact"] else "NO"
-        lines.append(
-            f"| {label} | edgehar, {row['optimize']} | {row['instructions']:,} | "
-            f"{row['instructions'] / row['macs']:.3f} | {row['constant_bytes']:,} | {exact} |"
-        )
-        if theirs := row.get("tflm_cmsis_nn_mve"):
-            lines.append(f"| {label} | TFLM + CMSIS-NN, MVE | {theirs:,} | {theirs / row['macs']:.3f} | | yes |")
-    return lines
-
-
-def markdown(found: dict[str, Any]) -> str:
-    lines = [
-        "| bundle | board | network ms | front end ms | latency ms | µJ | duty cycle | flash B | RAM B | stack B |"
-    ]
-    lines += ["|---|---|---|---|---|---|---|---|---|---|"]
+def zoo_table(found: dict[str, Any]) -> str:
+    """Return the zoo on every board in Markdown."""
+    columns = ("bundle", "board", "network ms", "front end ms", "latency ms", "µJ", "duty cycle", *MEMORY)
+    lines = []
     for row in found["zoo"]:
         whole = row["pipeline"]
         share = {stage["name"]: stage["cycles"] / whole["cycles"] for stage in whole["stages"]}
         milliseconds = [whole["latency_ms"] * share["network"], whole["latency_ms"] * share["front_end"]]
         mark = "" if row["current"]["verified"] else " (?)"
-        times = " | ".join(f"{value:.2f}" for value in [*milliseconds, whole["deciding_push_ms"]])
-        lines.append(
-            f"| `{row['bundle']}` | `{row['board']}` | {times} | {whole['energy_uj']:.0f}{mark} | "
-            f"{whole['duty_cycle']:.2%} | {whole['flash_bytes']:,} | {whole['ram_bytes']:,} | {whole['stack_bytes']} |"
-        )
+        times = [f"{value:.2f}" for value in (*milliseconds, whole["deciding_push_ms"])]
+        energy, busy = f"{whole['energy_uj']:.0f}{mark}", f"{whole['duty_cycle']:.2%}"
+        lines.append([f"`{row['bundle']}`", f"`{row['board']}`", *times, energy, busy, *memory(whole)])
+    return markdown(columns, lines)
+
+
+def kws_table(found: dict[str, Any]) -> str:
+    """Return keyword spotting, modelled beside published, in Markdown, the slowest first."""
     words = found["kws"]
-    lines += ["", "| keyword spotting on NUCLEO-L4R5ZI | inferences/s | cycles/MAC |", "|---|---|---|"]
     speeds = {"edgehar, modelled": words["inferences_per_s"], **words["published_inferences_per_s"]}
-    for name, speed in sorted(speeds.items(), key=lambda item: item[1]):
-        lines.append(f"| {name} | {speed:.1f} | {120e6 / speed / words['macs']:.2f} |")
-    if found["models"]:
-        lines += ["", "| model | | instructions | per MAC | modelled cycles | flash B | RAM B | stack B | bit exact |"]
-        lines += ["|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        [name, f"{speed:.1f}", f"{120e6 / speed / words['macs']:.2f}"]
+        for name, speed in sorted(speeds.items(), key=lambda item: item[1])
+    ]
+    return markdown(("keyword spotting on NUCLEO-L4R5ZI", "inferences/s", "cycles/MAC"), lines)
+
+
+def models_table(found: dict[str, Any]) -> str:
+    """Return the three models beside TFLite Micro with CMSIS-NN in Markdown."""
+    lines = []
     for row in found["models"]:
-        entries = [(f"edgehar, {row['optimize']}", row, "yes" if row["bit_exact"] else "NO")]
+        entries = [(f"edgehar, {row['optimize']}", row, row["bit_exact"])]
         if "tflm_cmsis_nn" in row:
-            entries.append(("TFLM + CMSIS-NN", row["tflm_cmsis_nn"], "yes"))
+            entries.append(("TFLM + CMSIS-NN", row["tflm_cmsis_nn"], True))
         for who, figures, exact in entries:
-            lines.append(
-                f"| {row['model']}, {row['macs']:,} MAC | {who} | {figures['instructions']:,} | "
-                f"{figures['instructions'] / row['macs']:.2f} | {figures['cycles']:,} | {figures['flash_bytes']:,} | "
-                f"{figures['ram_bytes']:,} | {figures['stack_bytes']} | {exact} |"
-            )
-    return "\n".join([*lines, *compiler_table(found["compilers"]), *m55_table(found["m55"])]) + "\n"
+            counts = [f"{figures['instructions']:,}", f"{figures['instructions'] / row['macs']:.2f}"]
+            counts += [f"{figures['cycles']:,}", *memory(figures)]
+            lines.append([f"{row['model']}, {row['macs']:,} MAC", who, *counts, yes(exact)])
+    return markdown(("model", "", "instructions", "per MAC", "modelled cycles", *MEMORY, "bit exact"), lines)
+
+
+def compilers_table(found: dict[str, Any]) -> str:
+    """Return the costs of the same sources by compiler in Markdown."""
+    names = list(found["compilers"][0]["instructions"])
+    counts = [f"{what}, {name}" for what in ("instructions", "modelled cycles", "flash B") for name in names]
+    lines = []
+    for row in found["compilers"]:
+        figures = [f"{row[key][name]:,}" for key in ("instructions", "cycles", "flash_bytes") for name in names]
+        apart = max(row["instructions"].values()) / min(row["instructions"].values())
+        lines.append([row["model"], row["optimize"], *figures, f"{apart:.3f}", yes(row["bit_exact"])])
+    return markdown(("model", "", *counts, "most over least instructions", "bit exact"), lines)
+
+
+def m55_table(found: dict[str, Any]) -> str:
+    """Return the instructions on Cortex-M55 in Markdown."""
+    lines = []
+    for row in found["m55"]:
+        entries = [(f"edgehar, {row['optimize']}", row["instructions"], f"{row['constant_bytes']:,}", row["bit_exact"])]
+        if "tflm_cmsis_nn_mve" in row:
+            entries.append(("TFLM + CMSIS-NN, MVE", row["tflm_cmsis_nn_mve"], "", True))
+        for who, count, constants, exact in entries:
+            label = f"{row['model']}, {row['macs']:,} MAC"
+            lines.append([label, who, f"{count:,}", f"{count / row['macs']:.3f}", constants, yes(exact)])
+    return markdown(("model", "", "instructions", "per MAC", "constants B", "bit exact"), lines)
+
+
+def memory(figures: dict[str, Any]) -> list[str]:
+    """Return the cells of the columns ``MEMORY``."""
+    return [f"{figures['flash_bytes']:,}", f"{figures['ram_bytes']:,}", str(figures["stack_bytes"])]
+
+
+def yes(exact: bool) -> str:
+    return "yes" if exact else "NO"
+
+
+def markdown(columns: Sequence[str], lines: list[list[str]]) -> str:
+    head, *rows = (f"| {' | '.join(row)} |\n" for row in (columns, *lines))
+    return "".join([head, f"|{'---|' * len(columns)}\n", *rows])
+
+
+TABLES = {
+    "zoo": zoo_table, "kws": kws_table, "models": models_table, "compilers": compilers_table, "m55": m55_table,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -270,7 +289,6 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=os.environ.get("EDGEHAR_BENCH_MODELS"), metavar="FOLDER")
     parser.add_argument("--compilers", default="zig", metavar="NAMES", help="comma separated: zig, gcc (default: zig)")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
     folder = Path(args.models) if args.models else None
     compilers = args.compilers.split(",")
@@ -281,11 +299,11 @@ def main() -> None:
         "compilers": by_compiler(folder, compilers) if len(compilers) > 1 else [],
         "m55": m55(folder),
     }
-    print(markdown(found))
     if args.json:
         write_json(args.json, found)
-    if args.markdown:
-        args.markdown.write_text(markdown(found), "utf-8")
+    for name, table in TABLES.items():
+        if found[name]:
+            print(table(found))
 
 
 if __name__ == "__main__":
