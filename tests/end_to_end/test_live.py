@@ -254,7 +254,7 @@ def test_the_page_answers_this_computer_alone(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [["tail:nowhere.csv"], ["--speed", "1e6", "--json", "."]], ids=["no file", "a folder"]
+    "where", [["tail:nowhere.csv"], ["--speed", "1e6", "--json", "/dev/null/a"]], ids=["no file", "in a file"]
 )
 def test_what_the_system_refuses_is_one_line(bundle: Bundle, where: list[str]) -> None:
     command = [sys.executable, "-m", "device_sim.live", str(bundle.path), *where]
