@@ -69,6 +69,23 @@ def main() -> None:
         write_json(args.json, results)
 
 
+def table(results: list[dict]) -> str:
+    """Return a column for each converter."""
+    rows = {
+        "seconds after the network is loaded": [f"{each['seconds_after_loading']:.2g}" for each in results],
+        "int8 bytes": [f"{each['int8_bytes']:,}" for each in results],
+        "operators (RESHAPE, TRANSPOSE)": [_counts(each["operators"]) for each in results],
+        "TFLite Micro arena, bytes": [f"{each['tflm_arena_bytes']:,}" for each in results],
+        "same label as full precision": [f"{100 * each['same_label_as_float']:.2f} %" for each in results],
+    }
+    lines = [f"| | {' | '.join(each['converter'] for each in results)} |\n|---|---|---|\n"]
+    return "".join([*lines, *(f"| {name} | {' | '.join(cells)} |\n" for name, cells in rows.items())])
+
+
+def _counts(operators: dict[str, int]) -> str:
+    return f"{sum(operators.values())} ({operators.get('RESHAPE', 0)}, {operators.get('TRANSPOSE', 0)})"
+
+
 def _litert_torch(network: torch.nn.Module, calibration: np.ndarray) -> bytes:
     """The recipe ``static_wi8_ai8`` as the quantizer comes, on the same calibration windows."""
     import litert_torch
