@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "conformance")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools/fuzz"), str(ROOT / "tests"), str(ROOT / "tests" / "conformance")]
 
+from campaigns import keep  # noqa: E402
 from export_cases import (  # noqa: E402
     Case,
     conv,
@@ -45,7 +46,6 @@ from export_cases import (  # noqa: E402
 from device_sim.emulator import CORES, profile_network  # noqa: E402
 from edgehar.c_compiler import Compiler, find_compiler, linked  # noqa: E402
 from edgehar.errors import EdgeharError, ExportError, UsageError  # noqa: E402
-from edgehar.files import write_json  # noqa: E402
 from firmware_export.graph import Graph, Node, Quantization, Value, assemble  # noqa: E402
 from firmware_export.ops.add import Add  # noqa: E402
 from firmware_export.ops.add_constant import AddConstant  # noqa: E402
@@ -544,16 +544,8 @@ def main() -> int:
     missing = sorted(set(EMITTERS) - set(found.ops))
     print(row, "\nops that did not occur:", missing or "none")
     if options.json:
-        rows = [] if not options.json.exists() else _rows_of(options.json)
-        write_json(options.json, [*rows, row])
+        keep(options.json, row)
     return 1 if found.failures else 0
-
-
-def _rows_of(path: Path) -> list[Any]:
-    import json
-
-    rows: list[Any] = json.loads(path.read_text("utf-8"))
-    return rows
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Mutated files of every other kind through their readers: a result or an ``EdgeharError``, soon, inside their folder.
 
-    python tools/fuzz/readers.py --mutations 20000 --json docs/results/fuzz_readers.json
+    python tools/fuzz/readers.py --mutations 20000 --json docs/results/fuzz.json
 
 Each reader gets mutations of files that it accepts: bytes changed, cut, spliced and inserted, numbers and words of
 text replaced; of JSON, TOML and CBOR also values of the parsed tree; a manifest and a packed bundle with the hashes put
@@ -36,10 +36,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools/fuzz"), str(ROOT / "tests")]
+
+from campaigns import keep  # noqa: E402
 
 from edgehar.errors import EdgeharError  # noqa: E402
-from edgehar.files import sha256_bytes, write_json  # noqa: E402
+from edgehar.files import sha256_bytes  # noqa: E402
 
 SECONDS, BYTES = 10, 2**30
 INTERESTING = (0, 1, 2, 127, 128, 255, 256, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
@@ -565,16 +567,17 @@ def main() -> int:
     parser.add_argument("--readers", nargs="+", default=list(TARGETS), metavar="NAME", choices=list(TARGETS))
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures"), metavar="FOLDER")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the counts as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="list of campaigns to add these to")
     args = parser.parse_args()
-    rows = {}
+    failed = False
     for name in args.readers:
-        rows[name] = fuzz(name, args.mutations, args.seed, args.failures)
-        print(name, rows[name], flush=True)
-    if args.json:
-        command = f"python tools/fuzz/readers.py --mutations {args.mutations} --seed {args.seed}"
-        write_json(args.json, {"command": command, "readers": rows})
-    return 1 if any(row["failures"] for row in rows.values()) else 0
+        found = fuzz(name, args.mutations, args.seed, args.failures)
+        print(name, found, flush=True)
+        failed |= bool(found["failures"])
+        if args.json:
+            command = f"python tools/fuzz/readers.py --mutations {args.mutations} --seed {args.seed} --readers '{name}'"
+            keep(args.json, {"command": command, "files": name, **found})
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "conformance")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools/fuzz"), str(ROOT / "tests"), str(ROOT / "tests" / "conformance")]
+
+from campaigns import keep  # noqa: E402
 
 from edgehar.errors import ExportError  # noqa: E402
-from edgehar.files import write_json  # noqa: E402
 from firmware_export import tflite_reader  # noqa: E402
 from firmware_export.passes import LAYOUT_PASSES, run_passes  # noqa: E402
 from firmware_export.reference import run  # noqa: E402
@@ -200,7 +201,7 @@ def main() -> int:
     parser.add_argument("--mutations", type=int, default=2000, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures"), metavar="FOLDER")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the counts as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="list of campaigns to add this one to")
     args = parser.parse_args()
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     fuzzer = Fuzzer(args.seed)
@@ -237,6 +238,7 @@ def main() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result = {
         "command": f"python tools/fuzz/tflite.py --mutations {args.mutations} --seed {args.seed}",
+        "files": f"`.tflite`, {initial} kinds",
         "mutations": args.mutations,
         "seed_files": initial,
         "corpus": len(fuzzer.corpus),
@@ -251,7 +253,7 @@ def main() -> int:
     for key, value in result.items():
         print(f"{key:16}{value}")
     if args.json:
-        write_json(args.json, result)
+        keep(args.json, result)
     return 1 if failures else 0
 
 
