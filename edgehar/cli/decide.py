@@ -72,9 +72,9 @@ def people_of(bundle: Bundle) -> tuple[tuple[Recording, ...], tuple[Recording, .
 
     Raises:
         UsageError: it was trained without validation people.
-        DataError: the data set is not on this machine.
+        DataError: the data set is not on this machine, or another one.
     """
-    from edgehar.datasets import load_dataset
+    from edgehar.cli.held_out import recordings_of
     from edgehar.datasets.splits import select
     from edgehar.errors import UsageError
 
@@ -84,7 +84,7 @@ def people_of(bundle: Bundle) -> tuple[tuple[Recording, ...], tuple[Recording, .
             f"{bundle.path}: was trained without validation people, and how sure it is of those it was trained on "
             "says little of others; train it with validation_subjects of at least 1"
         )
-    recordings = load_dataset(data["dataset"])
+    recordings = recordings_of(bundle)
     return select(recordings, data["train_subjects"]), select(recordings, data["validation_subjects"])
 
 

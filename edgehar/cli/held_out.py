@@ -35,16 +35,9 @@ def choose_recordings(
             f"subject {strangers[0]!r} is not held out from this bundle; its held-out people are {', '.join(held_out)}"
         )
     try:
-        from edgehar.datasets import load_dataset
         from edgehar.datasets.splits import select
 
-        everyone = load_dataset(data["dataset"])
-        if data.get("sha256") not in (None, recordings_sha256(everyone)):
-            raise DataError(
-                f"data set {data['dataset']!r} has other recordings here than those the bundle was made from; import "
-                "the same files again, or name recordings"
-            )
-        recordings = select(everyone, subjects or held_out)
+        recordings = select(recordings_of(bundle), subjects or held_out)
     except (MissingExtraError, DataError) as error:
         from device_sim.sources import golden_recording
 
@@ -54,3 +47,22 @@ def choose_recordings(
         return (golden_recording(bundle),), f"the bundle's golden stream, because {reason}"
     people = len({r.subject for r in recordings})
     return recordings, f"{len(recordings)} held-out recordings of {people} people in {data['dataset']}"
+
+
+def recordings_of(bundle: Bundle) -> tuple[Recording, ...]:
+    """Return the recordings of all people of the data set that a bundle was made from.
+
+    Raises:
+        DataError: the data set is not on this machine, or it is another of the same name.
+        MissingExtraError: it comes with an install extra that is not there.
+    """
+    from edgehar.datasets import load_dataset
+
+    data = bundle.manifest.provenance["data"]
+    recordings = load_dataset(data["dataset"])
+    if data.get("sha256") not in (None, recordings_sha256(recordings)):
+        raise DataError(
+            f"data set {data['dataset']!r} has other recordings here than those the bundle was made from; import the "
+            "same files again"
+        )
+    return recordings

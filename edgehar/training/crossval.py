@@ -24,7 +24,7 @@ from edgehar.heads import UNKNOWN
 from edgehar.recording import Recording
 from edgehar.training.config import TrainConfig
 from edgehar.training.fit import make_split, train
-from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, open_run, read_config
+from edgehar.training.run_folder import CONFIG_FILE, TrainedRun, check_same_data, data_record, open_run, read_config
 from edgehar.training.windows import recording_truth
 
 FOLD_SEED = 7  # the same folds whatever is compared
@@ -104,17 +104,24 @@ def taught_by(planned: Sequence[PlannedRun], folder: Path) -> tuple[PlannedRun, 
     return tuple(taught)
 
 
-def finished(planned: PlannedRun, out: Path) -> bool:
+def finished(planned: PlannedRun, out: Path, data: Mapping[str, Any]) -> bool:
     """Say whether ``out`` holds this run already.
+
+    Args:
+        planned: the run.
+        out: holds its folder.
+        data: what the data set is now.
 
     Raises:
         UsageError: the run in its folder was made, or begun, with another config or split.
+        DataError: it was made from other recordings.
     """
     folder = out / planned.name
     if (folder / "run.json").is_file():
         run = open_run(folder)
         if run.config != planned.config or run.split != planned.split:
             raise UsageError(f"{folder}: was trained {_difference(run.config, planned.config)}; choose another --out")
+        check_same_data(folder, run.record["data"], data)
         return True
     if (folder / CONFIG_FILE).is_file() and (begun := read_config(folder)) != planned.config:
         raise UsageError(f"{folder}: was begun {_difference(begun, planned.config)}; choose another --out")
@@ -130,24 +137,32 @@ def _difference(found: TrainConfig, wanted: TrainConfig) -> str:
 
 
 def run_all(
-    planned: Sequence[PlannedRun], out: Path, *, jobs: int, progress: bool, on_done: Callable[[TrainedRun], None]
+    planned: Sequence[PlannedRun],
+    out: Path,
+    data: Mapping[str, Any],
+    *,
+    jobs: int,
+    progress: bool,
+    on_done: Callable[[TrainedRun], None],
 ) -> None:
     """Train what is not finished yet, each on one thread, so that ``jobs`` changes no weight.
 
     Args:
         planned: the runs.
         out: gets a run folder for each.
+        data: what the data set is now; finished runs must be made from it.
         jobs: trainings at a time; more than one run in processes of their own.
         progress: show each training's bar, where there is one at a time.
         on_done: called in this process with each run as it ends, also with those that were there before.
 
     Raises:
         UsageError: a folder holds another run.
+        DataError: a finished run was made from other recordings.
         KeyboardInterrupt: stopped by the user; the same call goes on where this one stopped.
     """
     waiting = []
     for each in planned:
-        if finished(each, out):
+        if finished(each, out, data):
             on_done(open_run(out / each.name))
         else:
             waiting.append(each)
@@ -308,5 +323,6 @@ def cross_validate(
     planned: Sequence[PlannedRun], out: Path, *, jobs: int, progress: bool, on_done: Callable[[TrainedRun], None]
 ) -> dict[str, Any]:
     """Run everything that is planned and return its summary."""
-    run_all(planned, out, jobs=jobs, progress=progress, on_done=on_done)
-    return summarize(planned, out, load_dataset(planned[0].config.dataset))
+    recordings = load_dataset(planned[0].config.dataset)
+    run_all(planned, out, data_record(recordings), jobs=jobs, progress=progress, on_done=on_done)
+    return summarize(planned, out, recordings)

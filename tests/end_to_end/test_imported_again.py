@@ -46,6 +46,7 @@ def own_folder(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train --resume {}/unfinished", "unfinished"),
         ("export {}/run --out {}/new.edgehar", "run"),
         ("run --out {}", "run"),
+        ("train --qat {}/run --out {}/qat", "run"),
     ],
 )
 def test_a_run_goes_on_with_no_other_recordings(
@@ -61,6 +62,19 @@ def test_a_bundle_is_not_compared_on_other_recordings(old: Path, capsys: pytest.
     assert "golden stream, because data set 'walks' has other recordings here" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_folds_of_other_recordings_are_not_added_up(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["crossval", "--dataset", "walks", *SMALL, "--official", "--seeds", "0", "--out", str(old / "folds")]
+    assert main(command) == 0
+    import_walks(old / "walks", 200)
+    assert main(command) == 1
+    assert "was trained on other recordings" in capsys.readouterr().err
+
+
+def test_a_stage_is_not_fitted_to_other_recordings(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decide", str(old / "old.edgehar"), "--decision", "ema", "--out", str(old / "new.edgehar")]) == 1
+    assert "has other recordings here" in capsys.readouterr().err
 
 
 def test_the_same_files_again_are_the_same(old: Path, tmp_path: Path) -> None:
