@@ -8,6 +8,7 @@ The stages do not depend on what the weights are. The best of the repeats counts
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,16 @@ def main() -> None:
     print("  ".join(f"{stage} {seconds:.2f}" for stage, seconds in best.items()))
     print("  ".join(f"{name} {size:,} B" for name, size in sizes.items()))
     if args.json:
-        write_json(args.json, {**vars(args), "json": None, "best_s": best, "bytes": sizes})
+        settings = {"model": args.model, "recipe": args.recipe, "windows": args.windows, "repeats": args.repeats}
+        write_json(args.json, {**settings, "best_s": best, "bytes": sizes})
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the seconds of the stages in Markdown; what takes less than 50 ms is left out."""
+    seconds = {stage.replace("_", " "): value for stage, value in found["best_s"].items() if stage != "total_s"}
+    stages = [f"| {stage} | {value:.2f} |\n" for stage, value in seconds.items() if value >= 0.05]
+    total = f"| everything after ONNX | {found['best_s']['total_s']:.2f} |\n"
+    return "".join(["| stage | seconds |\n|---|---|\n", *stages, total])
 
 
 if __name__ == "__main__":

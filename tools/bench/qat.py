@@ -6,15 +6,18 @@ Of each seed one network is trained in float for E epochs. From there: its int8 
 network trained on for Q epochs in float, batch norm folded (PTQ, longer); and that of the network trained on for Q
 epochs with the rounding (QAT). Runs already in DIR are kept. "As trained" is the share of windows for which the int8
 network answers what the network answered at the end of its training, which of QAT has the rounding inside. With
---spread the same float network is written with channels of unlike ranges before all that.
+--spread the same float network is written with channels of unlike ranges before all that. --json FILE --name NAME puts
+the rows into FILE under NAME; what else stands there stays.
 """
 
 import argparse
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--spread", type=float, default=0.0, metavar="BITS", help="of the channels' ranges (ds_cnn)")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--name", default="network", help="of the rows in FILE")
     args = parser.parse_args()
     rows, name = [], f"_spread{args.spread:g}" if args.spread else ""
     for seed in args.seeds:
@@ -59,9 +63,21 @@ def main() -> None:
         for each in rows[-3:]:
             print("  ".join(str(value) for value in each.values()), flush=True)
     if args.json:
-        write_json(
-            args.json, {"config": config.to_dict(), "qat_epochs": args.qat_epochs, "spread": args.spread, "rows": rows}
-        )
+        found = json.loads(args.json.read_text("utf-8")) if args.json.exists() else {}
+        entry = {"config": config.to_dict(), "qat_epochs": args.qat_epochs, "spread": args.spread, "rows": rows}
+        found["quantization_aware"] = found.get("quantization_aware", {}) | {args.name: entry}
+        write_json(args.json, found)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return a line of each network and way in Markdown, its seeds side by side, in %."""
+    lines = []
+    for name, entry in found["quantization_aware"].items():
+        for way in dict.fromkeys(row["network"] for row in entry["rows"]):
+            rows = [row for row in entry["rows"] if row["network"] == way]
+            cells = (" / ".join(f"{100 * row[k]:.2f}" for row in rows) for k in ("trained", "int8", "as_trained"))
+            lines.append(f"| {name} | {way} | {' | '.join(cells)} |\n")
+    return "| network | | trained | int8 | as trained |\n|---|---|---|---|---|\n" + "".join(lines)
 
 
 def with_spread(network: nn.Module, bits: float, seed: int) -> nn.Module:

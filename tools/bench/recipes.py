@@ -4,13 +4,17 @@
 
 First table: every rule for the ranges, each with the mean over time as AVERAGE_POOL_2D (which keeps its input's scale)
 and as a depthwise convolution of equal weights (which has a scale of its own). Second: int8 and int16 activations, and
-int8 weights with float activations, and with --precisions that one alone. Agreement is with the float network.
+int8 weights with float activations, and with --precisions that one alone. Agreement is with the float network. What
+else stands in FILE stays.
 """
 
 import argparse
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tflite_micro import runtime
@@ -72,19 +76,15 @@ def main() -> None:
             rows = [r for r in results if (r["mean"], r["ranges"]) == (mean, str(rule))]
             cells = [" / ".join(form.format(r[key]) for r in rows) for key, form in FIGURES.items()]
             print(f"| {rule} | {mean} | " + " | ".join(cells) + " |")
-    columns = ("recipe", "agreement", "accuracy", "logits_db", "int16 nodes", "bytes", "TFLM arena")
-    print("\n| " + " | ".join(columns) + " |")
-    print("|---" * len(columns) + "|")
-    for name in PRECISIONS:
-        rows = [r for r in precisions if r["recipe"] == name]
-        cells = [" / ".join(FIGURES[k].format(r[k]) for r in rows) for k in ("agreement", "accuracy", "logits_db")]
-        cells += [" / ".join(f"{r[key]:,}" for r in rows) for key in ("int16", "bytes", "arena")]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+    found = {"choices": results, "precisions": precisions} if results else {"precisions": precisions}
+    print("\n" + precisions_table(found) + "\n" + mixed_table(found))
     if args.json:
-        write_json(args.json, {"choices": results, "precisions": precisions})
+        known = json.loads(args.json.read_text("utf-8")) if args.json.exists() else {}
+        write_json(args.json, known | found)
 
 
 PRECISIONS = ("static_wi8_ai8", "mixed_wi8", "static_wi8_ai16", "dynamic_wi8")
+SIZES = ("int16", "bytes", "arena")
 FIGURES = {
     "agreement": "{:.2%}",
     "accuracy": "{:.2%}",
@@ -114,7 +114,33 @@ def mean_as_depthwise(graph: Graph) -> Graph:
     return assemble(graph.inputs, graph.outputs, nodes, new)
 
 
-def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def precisions_table(found: dict[str, Any]) -> str:
+    """Return a line of each recipe in Markdown, its runs side by side."""
+    lines = []
+    for name in PRECISIONS:
+        rows = [row for row in found["precisions"] if row["recipe"] == name]
+        cells = [" / ".join(FIGURES[k].format(row[k]) for row in rows) for k in ("agreement", "accuracy", "logits_db")]
+        cells += [" / ".join(f"{row[key]:,}" if row[key] or key == "int16" else "–" for row in rows) for key in SIZES]
+        lines.append([f"`{name}`", *cells])
+    return markdown(("recipe", "same label", "accuracy", "logits, dB", "int16", "bytes", "TFLM arena"), lines)
+
+
+def mixed_table(found: dict[str, Any]) -> str:
+    """Return how mixed_wi8 chose for the last run, in Markdown."""
+    choice = next(row["choice"] for row in reversed(found["precisions"]) if row["recipe"] == "mixed_wi8")
+    lines = [["nothing: int8 throughout", "", f"{choice['int8_db']:.1f}"]]
+    lines += [[f"`{s['layer']}`", str(len(s["nodes"])), f"{s['logits_db']:.1f}"] for s in choice["steps"]]
+    lines += [["target", "", f"{choice['target_db']:.1f}"]]
+    lines += [["everything that can be", "", f"{choice['highest_db']:.1f}"]]
+    return markdown(("raised for", "nodes that became int16", "logits, dB"), lines)
+
+
+def markdown(columns: Sequence[str], lines: list[list[str]]) -> str:
+    head, *rows = (f"| {' | '.join(row)} |\n" for row in (columns, *lines))
+    return "".join([head, f"|{'---|' * len(columns)}\n", *rows])
+
+
+def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     converted = convert(plan.onnx, plan.calibration, recipe)
     (expected,), (source,), (sink,) = (
         run(converted.float_graph, windows),
@@ -124,7 +150,8 @@ def measure_recipe(plan: ExportPlan, recipe: str, windows: np.ndarray, truth: np
     found = sink.dequantize(converted.run(source.quantize(windows))[0])
     file, graph = converted.file("tflite"), converted.graph
     wide = sum(graph.values[node.output].dtype == "int16" for node in graph.nodes)
-    return scores(expected, found, truth) | {"int16": wide, "bytes": len(file), "arena": arena_bytes(file)}
+    choice = {} if converted.choice is None else {"choice": converted.choice.to_dict()}
+    return scores(expected, found, truth) | {"int16": wide, "bytes": len(file), "arena": arena_bytes(file)} | choice
 
 
 def arena_bytes(tflite: bytes) -> int:
