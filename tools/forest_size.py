@@ -8,6 +8,7 @@ out, as there.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -21,6 +22,15 @@ from edgehar.training.windows import scored_windows
 
 SIZES = ((24, 5), (24, 8), (24, None), (200, None))  # trees, depth
 SEEDS = (0, 1, 2)
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the forests in Markdown."""
+    lines = ["| trees × depth | nodes | accuracy |", "|---|---|---|"]
+    for row in found["rows"]:
+        size = f"{row['trees']}, any depth" if row["depth"] is None else f"{row['trees']} × {row['depth']}"
+        lines.append(f"| {size} | {row['nodes']:,} | {100 * row['accuracy']:.2f} ± {100 * row['sd']:.2f} % |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

@@ -206,6 +206,25 @@ CASES = {
 }
 
 
+def table(found: Mapping[str, Any]) -> str:
+    """Return what was found of all cases in Markdown, with no figure where a check does not suit the case."""
+    columns = (
+        *("command", "random kills", "at operations", "of workers", "two at once", "full disks (refused)"),
+        *("files left over", "broken"),
+    )
+    lines = []
+    for name in (name for name in CASES if name in found):
+        checks = {check: found[name][check] for check in CHECKS if check in found[name]}
+        cells = [
+            *(f"{checks[check]['kills']}" if check in checks else "–" for check in ("random", "operations", "workers")),
+            f"{checks['two']['runs']}" if "two" in checks else "–",
+            f"{checks['disk']['runs']} ({checks['disk']['old']})" if "disk" in checks else "–",
+            *(f"{sum(counts.get(what, 0) for counts in checks.values())}" for what in ("leftovers", "broken")),
+        ]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |\n")
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n" + "".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))

@@ -20,6 +20,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,28 @@ def main() -> int:
         before = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {}
         write_json(options.json, before | {name: {"command": command, **figures} for name, figures in found.items()})
     return 0
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Return the figures of ``--json`` in Markdown."""
+    columns = (
+        *("bundle", "engine", "devices", "bare, µs a decision", "fleet", "ratio", "ratio of a single device"),
+        *("devices that a core keeps up with", "state of a device", "process grows by"),
+    )
+    lines = []
+    for name, figures in found.items():
+        bundle, engine = name.split()
+        cells = [
+            f"`{bundle}`",
+            engine,
+            f"{figures['devices']:,}",
+            *(f"{figures[f'{side}_us_per_decision']:.1f}" for side in ("bare", "fleet")),
+            *(f"{figures[key]:.2f}" for key in ("fleet_ratio", "single_device_ratio")),
+            f"{round(figures['device_seconds_per_core_second'], -3):,.0f}",
+            *(f"{figures[f'{what}_bytes_per_device'] / 1000:.1f} kB" for what in ("state", "process")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n" + "".join(lines)
 
 
 def measure(bundle: Bundle, engine_name: str, devices: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The network of a firmware as WebAssembly and as native code, in one process: microseconds a window, and ratios.
 
     pip install 'edgehar[all]'
-    python tools/bench/wasm.py [--models FOLDER] [--json FILE] [--markdown FILE] [BUNDLE|MODEL.tflite ...]
+    python tools/bench/wasm.py [--models FOLDER] [--json FILE] [BUNDLE|MODEL.tflite ...]
 
 Same sources, the kernels for speed, and as many windows inside of one call as take two milliseconds, so that calling
 from Python does not count. The ways take turns, and the fastest turn of each is what is reported: whatever else the
@@ -81,7 +81,8 @@ def seconds(way: Repeat, count: int) -> float:
     return time.perf_counter() - start
 
 
-def markdown(found: dict[str, Any]) -> str:
+def table(found: dict[str, Any]) -> str:
+    """Return the rows in Markdown."""
     lines = ["| model | MAC | " + " | ".join(f"{label}, µs" for label in WAYS.values()) + " | SIMD128 faster |"]
     lines += ["|---" * (len(WAYS) + 3) + "|"]
     for row in found["rows"]:
@@ -97,7 +98,6 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="BUNDLE|MODEL.tflite")
     parser.add_argument("--models", type=Path, default=os.environ.get("EDGEHAR_BENCH_MODELS"), metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
     folder = Path(args.models) if args.models else None
     names = args.names or [f"zoo:{name}" for name in zoo_names()]
@@ -110,11 +110,9 @@ def main() -> None:
             {"model": model, "macs": sum(layer.macs for layer in sources.layers), "microseconds": microseconds(sources)}
         )
     found = {"processor": platform.machine(), "rows": rows}
-    print(markdown(found))
+    print(table(found))
     if args.json:
         write_json(args.json, found)
-    if args.markdown:
-        args.markdown.write_text(markdown(found), "utf-8")
 
 
 if __name__ == "__main__":
