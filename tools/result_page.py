@@ -68,13 +68,19 @@ def _module(path: Path) -> ModuleType:
     return sys.modules[name]
 
 
-def main() -> None:
+def main() -> int:
     for page in pages():
         text = page.read_text("utf-8")
-        if (new := rewritten(text)) != text:
+        try:
+            new = rewritten(text)
+        except UsageError as error:
+            print(f"{page.relative_to(ROOT)}: {error}", file=sys.stderr)
+            return error.exit_code
+        if new != text:
             write_atomic(page, new.encode())
             print(page.relative_to(ROOT))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
