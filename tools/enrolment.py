@@ -7,12 +7,16 @@ the int8 outputs of the on-device interpreter:
 - ``others``: share of their windows of the new label that get it;
 - ``own``: the same for the teacher's other recordings.
 
-    python tools/enrolment.py BUNDLE --labels downstairs --margins 0 0.05 --json FILE
+    python tools/enrolment.py BUNDLE --labels downstairs --margins 0 0.05 --json FILE [--name NETWORK]
+
+Rows that FILE has of other networks stay in it.
 """
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +30,12 @@ from edgehar.errors import DataError
 from edgehar.files import write_json
 from edgehar.references import read_references
 from edgehar.signal import window_labels
+
+HEAD = (
+    "| bundle | new label | margin | teachers, windows each | accuracy before | lost, worst | found in others "
+    "| in the teacher's other recording |\n"
+    "|---|---|---|---|---|---|---|---|\n"
+)
 
 
 def study(bundle: Bundle, labels: list[str], margins: list[float], engine: str) -> list[dict]:
@@ -90,6 +100,19 @@ def _row(label: str, margin: float, found: list[dict]) -> dict:
     }
 
 
+def table(found: dict[str, Any]) -> str:
+    """Return the rows in Markdown."""
+    lines = []
+    for row in found["rows"]:
+        own = "–" if row["own"] is None else f"{100 * row['own']:.1f} %"
+        lines.append(
+            f"| {row['network']} | {row['label']} | {row['margin']:g} | {row['teachers']}, {row['windows']:.0f} "
+            f"| {100 * row['accuracy_before']:.2f} % | {row['lost_points']:.2f}, {row['lost_points_worst']:.2f} "
+            f"| {100 * row['others']:.1f} % | {own} |\n"
+        )
+    return HEAD + "".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
@@ -97,10 +120,14 @@ def main() -> None:
     parser.add_argument("--margins", type=float, nargs="+", default=[0.0, 0.05])
     parser.add_argument("--engine", default="litert_ref")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--name", metavar="NETWORK", help="what the rows call the bundle (default: BUNDLE)")
     args = parser.parse_args()
-    rows = study(Bundle.open(args.bundle), args.labels, args.margins, args.engine)
+    name = args.name or args.bundle
+    rows = [{"network": name, **row} for row in study(Bundle.open(args.bundle), args.labels, args.margins, args.engine)]
     if args.json:
-        write_json(args.json, {"engine": args.engine, "rows": rows})
+        known = json.loads(args.json.read_text("utf-8"))["rows"] if args.json.exists() else []
+        kept = [row for row in known if row["network"] != name]
+        write_json(args.json, {"engine": args.engine, "rows": kept + rows})
 
 
 if __name__ == "__main__":

@@ -41,6 +41,16 @@ WAYS, SHOTS = 5, (1, 5)
 MINING = ("semi_hard", "random")
 EPISODES, EPISODE_SEED = 5000, 99
 PEOPLE_GROUPS, SPLIT_SEED = 3, 2026
+METHODS = {
+    "features": "237 window features, standardized",
+    "features whitened": "the same, whitened by the training classes",
+    "embedding, semi_hard": "embedding, semi-hard triplets, float32",
+    "embedding, semi_hard, int8": "the same in int8",
+    "embedding, random": "embedding, random triplets, float32",
+    "embedding, random, int8": "the same in int8",
+    "fused, semi_hard, int8": "int8 embedding and whitened features, sum of cosines",
+    "fused, random, int8": "the same, random triplets",
+}
 SHRINKAGE = 0.3  # of the within-class covariance towards a multiple of the identity
 
 
@@ -157,6 +167,16 @@ def _line(method: str, rows: list[dict]) -> dict:
         line[f"{shots}_shot"] = float(values.mean())
         line[f"{shots}_shot_sd"] = float(values.std(ddof=1)) if len(mine) > 1 else 0.0
     return line
+
+
+def table(found: dict) -> str:
+    """Return the summary in Markdown."""
+    of = {row["method"]: row for row in found["summary"]}
+    lines = ["| method | one shot | five shots |\n|---|---|---|\n"]
+    for method, words in METHODS.items():
+        shots = (f"{100 * of[method][f'{s}_shot']:.1f} ± {100 * of[method][f'{s}_shot_sd']:.1f} %" for s in SHOTS)
+        lines.append(f"| {words} | {' | '.join(shots)} |\n")
+    return "".join(lines)
 
 
 def main() -> None:

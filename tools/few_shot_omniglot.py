@@ -37,6 +37,7 @@ MARGIN = 0.2
 WIDTH = 64  # of the embedding
 CHANNELS = 32
 LARGEST_SHIFT = 2  # pixels
+PUBLISHED = {"random": (0.88, 1.0), "informative": (0.94, 1.0)}  # top-1, top-3: what the network's author reports
 
 
 class OmniglotCnn(nn.Module):
@@ -143,6 +144,18 @@ def study(work: Path, seeds: list[int], steps: int, out: Path | None) -> None:
             print(row, flush=True)
     if out:
         write_json(out, {"episodes": EPISODES, "ways": WAYS, "rows": rows})
+
+
+def table(found: dict) -> str:
+    """Return a line of each training in Markdown, and under them what others published."""
+    columns = ("triplets", "top-1", "top-3", "top-1, all candidates of one alphabet", "top-3")
+    lines = [f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"]
+    for row in found["rows"]:
+        scores = (f"{100 * row[name]:.1f} %" for name in ("top1", "top3", "top1_within", "top3_within"))
+        lines.append(f"| {row['mining'].replace('_', '-')} | {' | '.join(scores)} |\n")
+    for words, (top1, top3) in PUBLISHED.items():
+        lines.append(f"| {words}, published seed result | {100 * top1:.0f} % | {100 * top3:.0f} % | | |\n")
+    return "".join(lines)
 
 
 def main() -> None:
