@@ -230,7 +230,6 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--checks", nargs="+", choices=CHECKS, default=CHECKS)
     parser.add_argument("--kills", type=int, default=100, help="random ones of each case")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="no random kills after that, of each case")
     parser.add_argument("--sparse", action="store_true", help="only the first, third, 9th, 27th, ... operation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="cases that are there already stay")
@@ -238,7 +237,7 @@ def main() -> int:
     command = " ".join(["python", "tools/kill_tests.py", *map(shlex.quote, sys.argv[1:])])
     broken = 0
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), random.Random(options.seed), 60 * options.minutes)
+        bench = Bench(Path(folder), random.Random(options.seed))
         for name in options.cases:
             for what, counts in bench.everything(CASES[name], options.checks, options.kills, options.sparse):
                 print(f"{name:12} {what:11} " + ", ".join(f"{k} {v}" for k, v in counts.items()), flush=True)
@@ -258,8 +257,8 @@ def put_in(path: Path, case: str, found: Mapping[str, Any]) -> None:
 class Bench:
     """Runs cases in folders below ``root``."""
 
-    def __init__(self, root: Path, draw: random.Random, most_s: float) -> None:
-        self.root, self.draw, self.most_s, self.old = root, draw, most_s, None
+    def __init__(self, root: Path, draw: random.Random) -> None:
+        self.root, self.draw, self.old = root, draw, None
         recording = golden_recording(Bundle.open(BUNDLE))
         names = (
             [] if recording.labels is None else [recording.label_names[i] if i >= 0 else "" for i in recording.labels]
@@ -419,8 +418,7 @@ class Bench:
         """Kill after a random time."""
         counts = Counter(kills=0, old=0, new=0, broken=0, ended=0, orphans=0, leftovers=0)
         folder = self.fresh(case)
-        begin = time.monotonic()
-        while counts["kills"] < kills and time.monotonic() < begin + self.most_s:
+        while counts["kills"] < kills:
             process = self.start(case, self.command(case, folder), folder)
             try:
                 process.communicate(timeout=self.draw.uniform(0, 1.1 * self.seconds))
