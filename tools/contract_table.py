@@ -1,6 +1,6 @@
 """Every model × recipe × engine: the same bits as the reference, how far apart, or refused and why.
 
-    python tools/contract_table.py [--models M ...] [--engines E ...] [--out docs/results/contract.md] [--json FILE]
+    python tools/contract_table.py [--models M ...] [--engines E ...] [--json docs/results/contract.json]
 
 Each model of the registry, tiny and with random weights, becomes a bundle of each recipe, and each engine that a
 bundle can be run with answers a stream of windows. What an engine or the exporter says when it refuses is in the table
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from edgehar.arrays import dump_npz
 from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, write_bundle
 from edgehar.c_pipeline import FOLDER
 from edgehar.errors import EdgeharError, EngineError, MissingExtraError, UnsupportedOpError
-from edgehar.files import write_atomic, write_json
+from edgehar.files import write_json
 from edgehar.models import MODELS
 from edgehar.precision import Precision
 from edgehar.recording import IMU_CHANNELS
@@ -63,7 +64,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
-    parser.add_argument("--out", type=Path, metavar="FILE.md")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     cells = []
@@ -73,8 +73,6 @@ def main() -> int:
             print(f"{cell.model:14}{cell.recipe:18}{cell.engine:16}{cell.verdict:15}{cell.detail}", flush=True)
     if args.json:
         write_json(args.json, {"cells": [asdict(cell) for cell in cells]})
-    if args.out:
-        write_atomic(args.out, page(cells).encode())
     return int(any(cell.verdict == OVER for cell in cells))
 
 
@@ -176,24 +174,14 @@ def tried(bundle: Bundle, name: str) -> tuple[str, str]:
     return (NEAR if check.passed else OVER), apart
 
 
-def page(cells: list[Cell]) -> str:
-    """Return the Markdown page: a table a recipe, reasons numbered below."""
+def tables(found: dict[str, Any]) -> str:
+    """Return the cells in Markdown: a table a recipe, reasons numbered below."""
+    cells = [Cell(**cell) for cell in found["cells"]]
     reasons: dict[str, int] = {}
-    lines = [
-        "# Which engine runs which model in which recipe",
-        "",
-        "    python tools/contract_table.py --out docs/results/contract.md --json docs/results/contract.json",
-        "",
-        f"Tiny variants with random weights, {STREAM_WINDOWS} windows ({FEWER_WINDOWS['cortex_m']} in the emulator),",
-        "against the golden outputs of the bundle, which are the numpy reference's. *exact*: bit for bit. A figure:",
-        "the largest difference, in steps (LSB) of the output or in its standard deviations (sd), and what is allowed.",
-        "A number in brackets: refused, the reason is below. Recipes that differ in how ranges are chosen",
-        "(`static_wi8_ai8_mse`, ...) use the kernels of the one they are called after.",
-    ]
+    lines: list[str] = []
     engines = list(dict.fromkeys(cell.engine for cell in cells))
     for recipe in dict.fromkeys(cell.recipe for cell in cells):
         lines += [
-            "",
             f"## `{recipe}`",
             "",
             "| model | " + " | ".join(engines) + " |",
@@ -203,7 +191,8 @@ def page(cells: list[Cell]) -> str:
         for model in dict.fromkeys(cell.model for cell in rows):
             words = {cell.engine: _words(cell, reasons) for cell in rows if cell.model == model}
             lines.append(f"| `{model}` | " + " | ".join(words[engine] for engine in engines) + " |")
-    lines += ["", "## Reasons", ""]
+        lines.append("")
+    lines += ["## Reasons", ""]
     lines += [f"{number}. {reason}" for reason, number in reasons.items()]
     return "\n".join([*lines, ""])
 

@@ -33,6 +33,21 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cost(forest: dict[str, Any], ds_cnn: dict[str, Any]) -> str:
+    """Return what a decision costs in Markdown, of two reports of ``edgehar profile --json``.
+
+    A network's features are what its stage in the whole firmware takes beyond the network alone.
+    """
+    (whole,) = (stage for stage in forest["pipeline"]["stages"] if stage["name"] == "network")
+    features = {count: whole[count] - forest[count] for count in ("instructions", "cycles")}
+    alone, network, before = (f"{each['instructions']:,} / {each['cycles']:,}" for each in (forest, ds_cnn, features))
+    return (
+        "| stage | `forest` (24 × 5): instructions / cycles | `ds_cnn`: instructions / cycles |\n|---|---|---|\n"
+        f"| network without its features | {alone} | {network} |\n"
+        f"| window features | {before} | – |\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE")

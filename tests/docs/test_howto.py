@@ -26,7 +26,8 @@ SHORTER = {
     "edgehar export RUN --target tflite,onnx,dot --out my.edgehar": "python -c 'import dot_of_zoo'",
     "edgehar simulate zoo:ds_cnn --engine litert_plain": "",
     "python tools/reference.py": "",
-    "python tools/contract_table.py --out docs/results/contract.md --json docs/results/contract.json": "",
+    "python tools/contract_table.py --json docs/results/contract.json": "",
+    "python tools/result_page.py": "",
 }
 PAD1D_IN_C = """
 import sys

@@ -169,6 +169,32 @@ def measure(config: TrainConfig, repeats: int, workers: int) -> dict[str, Any]:
     }
 
 
+WAYS = {
+    "plain_per_s": "plain: a Dataset object a window, a DataLoader, the loop of every tutorial",
+    "edgehar_per_s": "`edgehar train`",
+    "step_per_s": "forward, backward and optimizer alone, on one batch that does not change",
+}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the three ways in Markdown."""
+    rows = [f"| {words} | {found[way]:,.0f} |" for way, words in WAYS.items()]
+    return "\n".join(["| | windows a second |", "|---|---|", *rows]) + "\n"
+
+
+def settings(*found: dict[str, Any]) -> str:
+    """Return the same of ``edgehar train`` with settings, and without, in Markdown."""
+    lines = [
+        "| `--set` | `edgehar train`, windows a second | of the plain loop | of the bare float32 step |",
+        "|---|---|---|---|",
+    ]
+    for each in found:
+        words = ", ".join(f"`{setting}`" for setting in each.get("set", [])) or "–"
+        ratios = (each["edgehar_over_plain"], each["edgehar_over_step"])
+        lines.append(f"| {words} | {each['edgehar_per_s']:,.0f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, metavar="FILE")
@@ -184,7 +210,8 @@ def main() -> int:
         fit.clock = time.process_time
     fixed = [f"epochs={TIMED_EPOCHS}", "validation_subjects=0"]
     try:
-        figures = measure(load_config(options.config, [*options.set, *fixed]), options.repeats, options.workers)
+        config = load_config(options.config, [*options.set, *fixed])
+        figures = {"set": options.set, **measure(config, options.repeats, options.workers)}
     except EdgeharError as error:
         print(f"edgehar: error: {error}", file=sys.stderr)
         return error.exit_code
