@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -38,8 +39,9 @@ def kill_workers(stop, killed):
         raylets = [pid for pid, command in children([os.getpid()]) if b"raylet" in command.split(b"\0")[0]]
         at_work = [pid for pid, command in children(raylets) if command.startswith(b"ray::_run")]
         if at_work:
-            os.kill(at_work[0], signal.SIGKILL)
-            killed.append(at_work[0])
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(at_work[0], signal.SIGKILL)
+                killed.append(at_work[0])
 
 
 @pytest.mark.filterwarnings("default")  # Ray leaves sockets and files to the garbage collector

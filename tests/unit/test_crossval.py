@@ -1,7 +1,6 @@
 """Several seeds and folds: planned alike for every config, kept across an interruption, added up by person."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -85,18 +84,19 @@ def test_wrong_use_is_one_line_and_exit_code_2(tmp_path, capsys):
 
 def test_interrupted_in_two_processes_it_goes_on_to_the_same_weights(tmp_path):
     """A Ctrl-C while two trainings run; the same command again finishes them, bit for bit as one at a time."""
-    words = [word for item in [*SMALL, "epochs=6"] for word in ("--set", item)]
-    command = [sys.executable, "-m", "edgehar", "crossval", "--official", "--seeds", "0,1", *words]
-    out = tmp_path / "two"
-    process = subprocess.Popen(
-        [*command, "--jobs", "2", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 240
-    while not list(out.glob("*/checkpoints/last.ckpt")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=240)
+    for epochs in (6, 30, 150):  # a busy computer may not hear of the first checkpoint before the last
+        words = [word for item in [*SMALL, f"epochs={epochs}"] for word in ("--set", item)]
+        command = [sys.executable, "-m", "edgehar", "crossval", "--official", "--seeds", "0,1", *words]
+        out = tmp_path / f"{epochs}"
+        process = subprocess.Popen(
+            [*command, "--jobs", "2", "--out", str(out)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        while not list(out.glob("*/checkpoints/last.ckpt")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=240)
+        if process.returncode != 0:
+            break
     assert process.returncode == 130, err
     assert "the same command goes on" in err
     assert "Traceback" not in err

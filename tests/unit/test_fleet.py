@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -252,8 +253,9 @@ def killer(stop, kills, most):
         for child in multiprocessing.active_children():
             if not stop.is_set() and len(kills) < most:
                 time.sleep(0.05)
-                os.kill(child.pid, signal.SIGKILL)
-                kills.append(child.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
+                    kills.append(child.pid)
                 break
         time.sleep(0.3)
 

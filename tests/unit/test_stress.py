@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 from device_fixtures import LABELS, altered, make_tiny_bundle, synthetic_recording
+from signalled import run_signalled
 
 import device_sim
 from device_sim.faults import FAULTS
@@ -160,24 +160,17 @@ def test_kill_9_at_any_moment_loses_no_cell_and_counts_none_twice(bundle, csv, t
 
     def command(out):
         options = ["--engines", "litert_ref", "--seeds", "0,1,2", "--faults", str(field), "--recordings", str(csv)]
-        return [sys.executable, "-m", "edgehar", "stress", str(bundle.path), *options, "--out", str(tmp_path / out)]
+        return ["stress", str(bundle.path), *options, "--out", str(tmp_path / out)]
 
     cells = tmp_path / "killed" / "cells"
-    rng = np.random.default_rng(8)
-    for count in (1, 5, 11):
-        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while len(list(cells.glob("[!.]*.json"))) < count and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.03))
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-        assert process.returncode == -signal.SIGKILL, errors.decode()
+    for more in (1, 4, 6):
+        done = run_signalled(signal.SIGKILL, r"os\.rename .*/cells/", more + 1, *command("killed"))
+        assert done.returncode == -signal.SIGKILL, done.stderr
         assert not (tmp_path / "killed" / "stress.json").exists()
     before = {path.name: path.read_bytes() for path in cells.glob("[!.]*.json")}
-    assert 11 <= len(before) < 16
+    assert len(before) == 11
     for out in ("killed", "whole"):
-        subprocess.run(command(out), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "edgehar", *command(out)], check=True, stdout=subprocess.DEVNULL)
     found, expected = ((tmp_path / out / "stress.json").read_text() for out in ("killed", "whole"))
     assert found == expected
     assert json.loads(found)["cells"] == 16

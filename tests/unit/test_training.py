@@ -1,18 +1,15 @@
 """Training on real recordings: what a run leaves behind, and what happens when it is stopped."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from signalled import run_signalled
 
 from edgehar.cli import main
 from edgehar.datasets import load_dataset
@@ -30,6 +27,8 @@ from edgehar.training.run_folder import open_run
 from edgehar.training.windows import TrainingBatches, recording_truth, shifting_windows
 
 SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
+SET = [word for item in SMALL for word in ("--set", item)]
+CHECKPOINT = r"os\.rename .*/last\.ckpt"
 NO_CHANGES = Augmentation(rotation_deg=0.0, scale=0.0, shift=0)
 WHOLE_WINDOW = (NetworkInput("window", tuple(range(9))),)
 
@@ -103,20 +102,12 @@ def test_damaged_weights_are_named(run, tmp_path):
 
 
 def test_interrupted_training_resumes_to_the_same_weights(run, tmp_path):
-    """A real Ctrl-C in the middle of a real process, then --resume: bit for bit the uninterrupted weights."""
+    """A real Ctrl-C in a real process as its second checkpoint is due, then --resume: the uninterrupted weights."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "edgehar", "train", "--out", str(out)]
-    command += [word for item in SMALL for word in ("--set", item)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (out / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert f"--resume {out}" in err
-    assert "Traceback" not in err
+    done = run_signalled(signal.SIGINT, CHECKPOINT, 2, "train", "--out", out, *SET)
+    assert done.returncode == 130, done.stderr
+    assert f"--resume {out}" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (out / "run.json").exists()
     with pytest.raises(UsageError, match="has not finished"):
         open_run(out)
@@ -129,19 +120,10 @@ def test_interrupted_training_resumes_to_the_same_weights(run, tmp_path):
 def test_training_killed_twice_goes_on_to_the_same_weights(run, tmp_path):
     """kill -9 in the second epoch, and in the third of what goes on; tools/kill_tests.py does it anywhere."""
     out = tmp_path / "run"
-    checkpoint = out / "checkpoints" / "last.ckpt"
-    first = ["--out", str(out), *(word for item in SMALL for word in ("--set", item))]
-    written = None
-    for arguments in (first, ["--resume", str(out)]):
-        process = subprocess.Popen([sys.executable, "-m", "edgehar", "train", *arguments], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 120
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.kill()
-        process.communicate()
-        written = checkpoint.stat().st_mtime_ns
+    for arguments in (["--out", out, *SET], ["--resume", out]):
+        done = run_signalled(signal.SIGKILL, CHECKPOINT, 2, "train", *arguments)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert (out / "checkpoints" / "last.ckpt").exists()
         assert not (out / "run.json").exists()
     (out / ".run.json.abcd_123.edgehar-part").write_text("half of it")  # as a kill leaves it
     resumed = train(load_config(None, SMALL), out, resume=True, progress=False)
