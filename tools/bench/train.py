@@ -185,11 +185,11 @@ def table(found: dict[str, Any]) -> str:
 def settings(*found: dict[str, Any]) -> str:
     """Return the same of ``edgehar train`` with settings, and without, in Markdown."""
     lines = [
-        "| `--set` | `edgehar train`, windows a second | of the plain loop | of the bare float32 step |",
+        "| `--set` | `edgehar train`, windows a second | times the plain loop | times the bare float32 step |",
         "|---|---|---|---|",
     ]
     for each in found:
-        words = ", ".join(f"`{setting}`" for setting in each.get("set", [])) or "–"
+        words = ", ".join(f"`{setting}`" for setting in each["set"]) or "–"
         ratios = (each["edgehar_over_plain"], each["edgehar_over_step"])
         lines.append(f"| {words} | {each['edgehar_per_s']:,.0f} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
     return "\n".join(lines) + "\n"
