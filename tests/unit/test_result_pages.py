@@ -13,10 +13,7 @@ from edgehar.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs" / "results.md", *sorted((ROOT / "docs" / "results").glob("*.md"))]
-NOT_YET = {
-    "README", "results",
-
-}  # fmt: skip
+NOT_YET = {"README", "results"}
 WORDS = ("| page | what |", "| extra | what must work | what must be said |")  # tables without figures
 
 
