@@ -167,8 +167,8 @@ def _realtime(idle: Row, busy: Row) -> tuple[str, str, str]:
     p50, p99, longest = (f"{idle['latency_us']['response'][key] / 1e3:.1f}" for key in PERCENTILES)
     return (
         f"two minutes in real time, {idle['samples']:,} samples {1e3 / idle['rate_hz']:.0f} ms apart",
-        f"{idle['deadline_misses']} missed; response p50 {p50}, p99 {p99}, max {longest} ms, most of it the host waking "
-        f"up (measured; beside other work on the same cores {busy['deadline_misses']} missed)",
+        f"{idle['deadline_misses']} missed; response p50 {p50}, p99 {p99}, max {longest} ms, most of it the host "
+        f"waking up (measured; beside other work on the same cores {busy['deadline_misses']} missed)",
         "`edgehar simulate zoo:ds_cnn --realtime --subjects 2 --seconds 60`",
     )
 
