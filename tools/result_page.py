@@ -53,7 +53,7 @@ def _module(path: Path) -> ModuleType:
     for folder in (ROOT / "tools", path.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    name = f"tool_{path.stem}"
+    name = "_".join(path.relative_to(ROOT).with_suffix("").parts)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:

@@ -214,7 +214,7 @@ def train(
         raise UsageError("quantization_aware goes on from a finished run; start it with: edgehar train --qat RUN")
     started = time.monotonic()
     recordings = load_dataset(config.dataset)
-    data = _data_of(recordings, out if resume else None, start)
+    data = _data_of(config, recordings, out if resume else None, start)
     split = split or make_split(config, recordings)
     training = select(recordings, split.train_subjects)
     front_end = fit_front_end(config, training)
@@ -344,12 +344,14 @@ def _begin(out: Path, config: TrainConfig, data: dict[str, Any], start: TrainedR
         write_json(out / START_FILE, {name: start.record[name] for name in ("config", "metrics")})
 
 
-def _data_of(recordings: Sequence[Recording], resumed: Path | None, start: TrainedRun | None) -> dict[str, Any]:
-    """Return what a run says of its recordings; refuse others than those of the run that it goes on from."""
+def _data_of(
+    config: TrainConfig, recordings: Sequence[Recording], resumed: Path | None, start: TrainedRun | None
+) -> dict[str, Any]:
+    """Return what a run says of its recordings; refuse others of their name than those of the run it goes on from."""
     data = data_record(recordings)
     if resumed is not None:
         check_same_data(resumed, read_data(resumed), data)
-    if start is not None:
+    if start is not None and start.config.dataset == config.dataset:
         check_same_data(start.path, start.record["data"], data)
     return data
 

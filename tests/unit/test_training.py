@@ -1,6 +1,8 @@
 """Training on real recordings: what a run leaves behind, and what happens when it is stopped."""
 
+import functools
 import json
+import operator
 import shutil
 import signal
 from dataclasses import replace
@@ -23,7 +25,7 @@ from edgehar.training.augment import augment, rotations, triads
 from edgehar.training.config import Augmentation, TrainConfig, load_config
 from edgehar.training.fit import make_split, train
 from edgehar.training.module import HarModule
-from edgehar.training.run_folder import open_run
+from edgehar.training.run_folder import USED, open_run
 from edgehar.training.windows import TrainingBatches, recording_truth, shifting_windows
 
 SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
@@ -99,6 +101,17 @@ def test_damaged_weights_are_named(run, tmp_path):
     (copy / "run.json").write_text("{")
     with pytest.raises(DataError, match="damaged run folder"):
         open_run(copy)
+
+
+@pytest.mark.parametrize("field", USED)
+def test_a_record_without_what_is_read_later_is_damaged(run, tmp_path, field):
+    shutil.copytree(run.path, tmp_path / "copy")
+    record = json.loads((run.path / "run.json").read_text())
+    *outer, last = field.split(".")
+    functools.reduce(operator.getitem, outer, record)[last] = [None]
+    (tmp_path / "copy" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="damaged run folder"):
+        open_run(tmp_path / "copy")
 
 
 def test_interrupted_training_resumes_to_the_same_weights(run, tmp_path):

@@ -262,6 +262,13 @@ def _small_run(folder: Path) -> Path:
         "split": {"train_subjects": ["1"], "validation_subjects": [], "test_subjects": ["2"]},
         "front_end": front_end.to_dict(),
         "inputs": [each.to_dict() for each in inputs],
+        "data": {"source": "nobody", "licence": "none", "sha256": "0" * 64},
+        "metrics": {"test": {"windows": 100, "accuracy": 0.5, "macro_f1": 0.5}},
+        "packages": {"torch": "2"},
+        "parameters": 1000,
+        "total_stride": 4,
+        "training_device": "a processor",
+        "training_s": 1.5,
     }
     folder.mkdir(exist_ok=True)
     write_run(folder, build_network(config, inputs), record)
