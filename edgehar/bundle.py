@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
+from edgehar import facts
 from edgehar.arrays import load_npz
 from edgehar.decision_spec import DecisionSpec  # part of the manifest, so it is found here too
 from edgehar.errors import BundleError, UsageError
@@ -292,12 +293,27 @@ class Manifest:
         except (ValueError, AttributeError) as error:
             problems.append(str(error))
         problems += self._decision_problems()
+        problems += facts.problems(self._told())
         for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name or name == MANIFEST or not path.parts:
                 problems.append(f"file name {name!r}, expected a plain relative path")
         if problems:
             raise BundleError(f"manifest is inconsistent: {'; '.join(problems)}")
+
+    def _told(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("model", "licence", "provenance")}
+
+    def fact(self, path: str) -> Any:
+        """Return what the manifest tells at a path of :data:`edgehar.facts.FACTS`.
+
+        Raises:
+            BundleError: it does not.
+        """
+        try:
+            return facts.find(self._told(), path)
+        except KeyError:
+            raise BundleError(f"the manifest of {self.name!r} does not tell {path}; export the model again") from None
 
     def _input_problems(self) -> list[str]:
         names = [each.name for each in self.inputs]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgehar.bundle import Manifest
+from edgehar.errors import BundleError
 
 
 def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[str, Any]) -> str:
@@ -15,7 +16,20 @@ def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[s
         manifest: of the bundle; ``provenance`` holds verification and scores.
         sizes: bytes of each file.
         baseline: the full-precision scores, ``baseline.json``.
+
+    Raises:
+        BundleError: somebody's manifest or baseline does not tell what a card says.
     """
+    try:
+        return _card(manifest, sizes, baseline)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BundleError(
+            f"the manifest of {manifest.name!r} does not tell what its model card says ({error!r:.100}); export the "
+            "model again"
+        ) from None
+
+
+def _card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[str, Any]) -> str:
     evidence, provenance = manifest.provenance["verification"], manifest.provenance
     model, labels = manifest.model, ", ".join(manifest.heads[0].labels)
     label, unit = manifest.precision.label, difference_unit(evidence["engines"])

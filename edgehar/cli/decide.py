@@ -78,14 +78,16 @@ def people_of(bundle: Bundle) -> tuple[tuple[Recording, ...], tuple[Recording, .
     from edgehar.datasets.splits import select
     from edgehar.errors import UsageError
 
-    data = bundle.manifest.provenance["data"]
-    if not data.get("validation_subjects"):
+    training, validation = (
+        bundle.manifest.fact(f"provenance.data.{part}_subjects") for part in ("train", "validation")
+    )
+    if not validation:
         raise UsageError(
             f"{bundle.path}: was trained without validation people, and how sure it is of those it was trained on "
             "says little of others; train it with validation_subjects of at least 1"
         )
     recordings = recordings_of(bundle)
-    return select(recordings, data["train_subjects"]), select(recordings, data["validation_subjects"])
+    return select(recordings, training), select(recordings, validation)
 
 
 def listen(bundle: Bundle, recordings: Sequence[Recording], engine: str) -> list[Heard]:

@@ -20,6 +20,7 @@ def choose_recordings(
 
     Raises:
         DataError: a file is not a recording the bundle can take.
+        BundleError: there are no files, and the bundle does not tell its held-out people.
         UsageError: a subject is not among the bundle's held-out people.
     """
     if files:
@@ -27,8 +28,7 @@ def choose_recordings(
 
         recordings = tuple(read_csv(path, bundle.manifest, resample=resample) for path in files)
         return recordings, f"{len(files)} file{'s' if len(files) != 1 else ''}"
-    data = bundle.manifest.provenance["data"]
-    held_out = tuple(data["test_subjects"])
+    held_out = tuple(bundle.manifest.fact("provenance.data.test_subjects"))
     strangers = [s for s in subjects if s not in held_out]
     if strangers:
         raise UsageError(
@@ -46,7 +46,8 @@ def choose_recordings(
         reason = str(error).partition(";")[0]
         return (golden_recording(bundle),), f"the bundle's golden stream, because {reason}"
     people = len({r.subject for r in recordings})
-    return recordings, f"{len(recordings)} held-out recordings of {people} people in {data['dataset']}"
+    dataset = bundle.manifest.fact("provenance.data.dataset")
+    return recordings, f"{len(recordings)} held-out recordings of {people} people in {dataset}"
 
 
 def recordings_of(bundle: Bundle) -> tuple[Recording, ...]:
@@ -54,15 +55,16 @@ def recordings_of(bundle: Bundle) -> tuple[Recording, ...]:
 
     Raises:
         DataError: the data set is not on this machine, or it is another of the same name.
+        BundleError: the bundle does not tell its data set.
         MissingExtraError: it comes with an install extra that is not there.
     """
     from edgehar.datasets import load_dataset
 
-    data = bundle.manifest.provenance["data"]
-    recordings = load_dataset(data["dataset"])
-    if data.get("sha256") not in (None, recordings_sha256(recordings)):
+    name = bundle.manifest.fact("provenance.data.dataset")
+    recordings = load_dataset(name)
+    if bundle.manifest.provenance["data"].get("sha256") not in (None, recordings_sha256(recordings)):
         raise DataError(
-            f"data set {data['dataset']!r} has other recordings here than those the bundle was made from; import the "
+            f"data set {name!r} has other recordings here than those the bundle was made from; import the "
             "same files again"
         )
     return recordings

@@ -46,6 +46,7 @@ SINGLE = {
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
     "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.c_compiler", "edgehar.errors"},
     "edgehar/c_wasm.py": {"edgehar.c_compiler", "edgehar.errors"},
+    "edgehar/facts.py": set(),
     "edgehar/plain_data.py": {"edgehar.errors"},
     "edgehar/precision.py": set(),
     "edgehar/arrays.py": {"numpy", "edgehar.errors"},
@@ -55,7 +56,7 @@ SINGLE = {
     "edgehar/references.py": {"numpy", "edgehar.bundle", "edgehar.errors"},
     "edgehar/bundle.py": {
         *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
-        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package", "edgehar.arrays"),
+        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package", "edgehar.arrays", "edgehar.facts"),
     },
 }
 ONLY_TORCH = "firmware_export/to_onnx.py"

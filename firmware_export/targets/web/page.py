@@ -84,7 +84,7 @@ def write_page(
     }
     words = {
         "title": html.escape(manifest.name),
-        "licence": html.escape(manifest.licence["data"]),
+        "licence": html.escape(manifest.fact("licence.data")),
         "style": _file("page.css").decode(),
         "data": json.dumps(data).replace("<", "\\u003c"),
         "script": _file("page.js").decode(),
