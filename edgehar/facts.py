@@ -13,8 +13,13 @@ def _texts(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
-def _mappings(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(each, Mapping) for each in value)
+def _engines(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(row, Mapping)
+        and isinstance(row.get("engine"), str)
+        and all(isinstance(row.get(bound, 0), int | float) for bound in ("bound_lsb", "bound_sd"))
+        for row in value
+    )
 
 
 def _text(value: object) -> bool:
@@ -52,7 +57,7 @@ FACTS: dict[str, Callable[[object], bool]] = {  # a path after those that lead t
     "provenance.data.validation_subjects": _texts,
     "provenance.data.test_subjects": _texts,
     "provenance.verification": _mapping,
-    "provenance.verification.engines": _mappings,
+    "provenance.verification.engines": _engines,
 }
 
 

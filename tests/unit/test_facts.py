@@ -34,6 +34,12 @@ def test_another_type_is_refused(path: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("row", [{}, {"engine": ["tflm"]}, {"engine": "tflm", "bound_lsb": "1"}])
+def test_an_engine_without_name_or_with_a_strange_bound_is_refused(row: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"engines is .*another type"):
+        write_bundle(tmp_path / "a.edgehar", changed("provenance.verification.engines", [row]), {})
+
+
 @pytest.mark.parametrize(
     "path", [path for path in facts.FACTS if not path.endswith("sha256")]
 )  # shipped bundles are older than that
