@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from device_sim.compare import Comparison, Row
 
 SUMMARY = "summary.json"
+SAID = {"bundle_name": str, "bundle_sha256": str, "recipe": str, "engine": str, "windows": int, "per_subject": list}
 TONES = {"better": "green", "worse": "bold red", "not compared": "dim"}
 
 
@@ -86,6 +87,12 @@ def read_summary(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path}: schema_version is {version!r}, expected a summary.json of version {SUMMARY_SCHEMA_VERSION}; "
             "write one with edgehar simulate --json"
+        )
+    wrong = [name for name, kind in SAID.items() if not isinstance(summary.get(name), kind)]
+    if wrong:
+        raise DataError(
+            f"{path}: {wrong[0]} is {summary.get(wrong[0])!r:.40}, so it is no whole summary.json; write one with "
+            "edgehar simulate --json"
         )
     return summary
 
