@@ -13,8 +13,8 @@ ACCEPTED = ("read", "graph")  # outcomes that are no refusal
 
 def keep(path: Path, campaign: dict[str, Any]) -> None:
     """Add a campaign to the file, in the place of an older one of the same command."""
-    there = json.loads(path.read_text("utf-8")) if path.exists() else []
-    write_json(path, [*(each for each in there if each["command"] != campaign["command"]), campaign])
+    there = {each["command"]: each for each in (json.loads(path.read_text("utf-8")) if path.exists() else [])}
+    write_json(path, list({**there, campaign["command"]: campaign}.values()))
 
 
 def readers(campaigns: list[dict[str, Any]]) -> str:
