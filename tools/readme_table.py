@@ -20,7 +20,7 @@ PERCENTILES = ("p50", "p99", "max")
 def table(*found: Any) -> str:
     """Return the table; ``found`` are the files in the order of the first lines."""
     official, folds, rest = found[0], found[1:4], found[4:]
-    events, firmware, mcu, streaming, stress, fleet, realtime, busy, cuts = rest
+    events, firmware, mcu, streaming, stress, fleet, realtime, busy, own, cuts = rest
     seed_0 = find(official, "ds_cnn")["runs"][0]
     rows = [
         *_scores(official, folds),
@@ -32,6 +32,12 @@ def table(*found: Any) -> str:
         _faults(stress),
         _fleet(fleet["zoo:ds_cnn litert"]),
         _realtime(realtime, busy),
+        (
+            f"from {own['files']} CSV files of a phone, {own['rows']:,} rows, to a report: import, train, export, "
+            "simulate",
+            f"{own['import_s'] + own['run_s']:.0f} s (measured)",
+            "`python tools/csv_to_report.py --work DIR`",
+        ),
         (
             f"power cut in each of {cuts['cuts']} flash operations of an update",
             f"the old or the new bundle boots, whole, {cuts['survived']} times",
