@@ -263,12 +263,21 @@ def golden_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
     """Return the arrays of ``golden.npz``.
 
     Raises:
-        BundleError: one of them is missing.
+        BundleError: one of them is missing, or has another shape than the manifest asks for.
     """
     arrays = bundle.arrays(GOLDEN)
     missing = [name for name in GOLDEN_STREAM if name not in arrays]
     if missing:
         raise BundleError(f"{bundle.path / GOLDEN}: no array {', '.join(missing)}; export the model again")
+    shape = arrays["stream_outputs"].shape
+    for index, output in enumerate(bundle.manifest.outputs):
+        for name in (f"stream_{what}{f'_{index}' * bool(index)}" for what in ("outputs", "logits")):
+            array = arrays.get(name)
+            if array is not None and (array.shape != (*shape[:1], output.width) or array.dtype.kind not in "if"):
+                raise BundleError(
+                    f"{bundle.path / GOLDEN}: {name} is {array.dtype} {array.shape}, expected numbers "
+                    f"{(*shape[:1], output.width)}; export the model again"
+                )
     return arrays
 
 

@@ -175,6 +175,10 @@ class FileEntry:
     bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.bytes, int) and isinstance(self.sha256, str)):
+            raise ValueError(f"a file of {self.bytes!r} bytes and SHA-256 {self.sha256!r:.70}")
+
 
 @dataclass(frozen=True)
 class Manifest:

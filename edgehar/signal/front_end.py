@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from edgehar.recording import Channel
 from edgehar.signal.biquad import Biquad
 from edgehar.signal.difference import Difference
+from edgehar.signal.quantization import LARGEST
 from edgehar.signal.signed_log import SignedLog
 
 F32 = NDArray[np.float32]
 
 RAW_LIMIT = np.float32(1e9)  # larger raw values saturate, so that no step can make an infinite number of them or a NaN
-
 Step = Biquad | Difference | SignedLog
 STEPS: dict[str, type[Step]] = {"biquad": Biquad, "difference": Difference, "signed_log": SignedLog}
 
@@ -51,12 +51,16 @@ class FrontEnd:
             raise ValueError(f"front end: {width} columns, {len(self.gain)} gains, {len(self.names)} names")
         if not all(abs(factor) <= float(RAW_LIMIT) for factor in self.gain):
             raise ValueError(f"front end: gains {self.gain}, expected finite ones of at most {RAW_LIMIT:g}")
-        if not all(0 <= i < len(self.channels) for i in self.select):
+        if not all(isinstance(name, str) for name in (*self.channels, *self.names)):
+            raise ValueError(f"front end: channels {self.channels} and columns {self.names}, expected names")
+        if not all(isinstance(i, int | np.integer) and 0 <= i < len(self.channels) for i in self.select):
             raise ValueError(f"front end: select {self.select} is outside the {len(self.channels)} raw channels")
         if len(self.mean) != len(self.inv_std) or len(self.mean) not in (0, width):
             raise ValueError(f"front end: {len(self.mean)} means and {len(self.inv_std)} inv_std for {width} columns")
+        if not all(isinstance(x, int | float | np.floating) and abs(x) <= LARGEST for x in (*self.mean, *self.inv_std)):
+            raise ValueError(f"front end: mean {self.mean} and inv_std {self.inv_std}, expected numbers of a float32")
         for step in self.steps:
-            if not step.columns or not all(0 <= i < width for i in step.columns):
+            if not step.columns or not all(isinstance(i, int | np.integer) and 0 <= i < width for i in step.columns):
                 raise ValueError(f"front end: step {step.op} works on columns {step.columns}, outside 0..{width - 1}")
 
     @property

@@ -37,8 +37,9 @@ class QuantParams:
         if self.dtype not in LIMITS:
             raise ValueError(f"dtype {self.dtype!r}: expected float32, {', '.join(LIMITS)}")
         low, high = LIMITS[self.dtype]
-        if not (np.isfinite(self.scale) and self.scale > 0 and low <= self.zero_point <= high):
-            raise ValueError(f"scale {self.scale}, zero_point {self.zero_point}: expected scale > 0, {low}..{high}")
+        whole = isinstance(self.zero_point, int | np.integer)
+        if not (1e-30 < self.scale < 1e30 and whole and low <= self.zero_point <= high):
+            raise ValueError(f"scale {self.scale}, zero_point {self.zero_point}: expected 1e-30 to 1e30, {low}..{high}")
 
     def quantize(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Return the tensor of the same shape: ``clip(rint(x * (1/scale)) + zero_point, low, high)``, in float32.

@@ -20,6 +20,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -54,6 +55,8 @@ VALUES = (
     *("", "x" * 5000, "../x", [], {}, [[]]),
 )
 BATCH = 250
+DEVICE = "ds_cnn_multitask.edgehar"  # several heads, and a filter
+DEVICE_SECONDS = 6.0
 REFUSED = ("packed bundle", "imported data set")  # their seeds are in order, but what they tell of is not there
 
 
@@ -186,6 +189,36 @@ def _read_manifest(path: Path) -> object:
     from edgehar.bundle import Manifest
 
     return Manifest.from_bytes(path.read_bytes())
+
+
+def _device_seeds(name: str) -> Callable[[], list[bytes]]:
+    return lambda: [(ROOT / "edgehar" / "zoo" / DEVICE / name).read_bytes()]
+
+
+def _read_on_device(name: str) -> Callable[[Path], object]:
+    """Put the file into a bundle and replay seconds of its golden stream."""
+
+    def read(path: Path) -> object:
+        from device_sim.golden import check_golden
+        from device_sim.simulate import simulate
+        from device_sim.sources import first_seconds, golden_recording
+        from edgehar.bundle import MANIFEST, Bundle
+
+        folder = path.parent / DEVICE
+        if not folder.exists():
+            shutil.copytree(ROOT / "edgehar" / "zoo" / DEVICE, folder)
+        data = path.read_bytes()
+        if name != MANIFEST:
+            tree, write = json.loads((folder / MANIFEST).read_bytes()), _manifest_tree()[1]
+            tree["files"][name] = {"bytes": len(data), "sha256": sha256_bytes(data)}
+            (folder / MANIFEST).write_bytes(write(tree))
+        (folder / name).write_bytes(data)
+        bundle = Bundle.open(folder)
+        recording = first_seconds(golden_recording(bundle), DEVICE_SECONDS)
+        (trace,) = simulate(bundle, [recording], "litert_ref").traces
+        return check_golden(bundle, "litert_ref", trace.outputs)
+
+    return read
 
 
 def _package_seeds() -> list[bytes]:
@@ -350,6 +383,15 @@ TARGETS: dict[str, Target] = {
     "imported data set": Target(".json", _described_seeds, _read_described, _json_tree()),
     "manifest": Target(".json", _manifest_seeds, _read_manifest, _manifest_tree()),
     "bundle arrays": Target(".npz", _golden_seeds, _read_arrays, _npz_tree()),
+    "manifest on a device": Target(
+        ".json", _device_seeds("manifest.json"), _read_on_device("manifest.json"), _manifest_tree()
+    ),
+    "golden stream on a device": Target(
+        ".npz", _device_seeds("golden.npz"), _read_on_device("golden.npz"), _npz_tree()
+    ),
+    "baseline on a device": Target(
+        ".json", _device_seeds("baseline.json"), _read_on_device("baseline.json"), _json_tree()
+    ),
     "packed bundle": Target(".edgehar", _package_seeds, _read_package),
     "onnx": Target(".onnx", _onnx_seeds, _read_onnx),
     "run record": Target(".json", _run_seeds("run.json"), _read_run("run.json"), _json_tree()),
@@ -489,6 +531,7 @@ def _batch(name: str, seed: int, count: int, folder: Path, limited: bool) -> Non
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    tempfile.tempdir = str(folder)  # of libraries
     _guard(folder)
 
     def alarm(_signal: int, _frame: object) -> None:
