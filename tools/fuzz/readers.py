@@ -4,7 +4,8 @@
 
 Each reader gets mutations of files that it accepts: bytes changed, cut, spliced and inserted, numbers and words of
 text replaced; of JSON, TOML and CBOR also values of the parsed tree; a manifest and a packed bundle with the hashes put
-right again, so that what lies behind them is reached. An input must end within 10 s of processor time, take less than
+right again, so that what lies behind them is reached; of the files of a bundle that a device reads also what the device
+makes of them in some seconds of its golden stream. An input must end within 10 s of processor time, take less than
 1 GiB, and open no file for writing outside its folder. Readers run in a process of their own; one that dies by a
 signal has failed. What fails is kept under ``--failures``. ``.tflite`` has its own: ``tools/fuzz/tflite.py``.
 """
