@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from typing import Any
@@ -55,7 +56,8 @@ def load_npz(data: bytes, where: str, max_bytes: int = MAX_UNPACKED_BYTES) -> di
         BundleError: not an npz, an object array (a pickle), or more than ``max_bytes`` when unpacked.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # numpy's of a header as Python 2 wrote it
             total = sum(info.file_size for info in archive.infolist())
             if total > max_bytes:
                 raise BundleError(f"{where}: unpacks to {total} bytes, expected at most {max_bytes}")
