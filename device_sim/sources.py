@@ -271,7 +271,7 @@ def golden_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
         raise BundleError(f"{bundle.path / GOLDEN}: no array {', '.join(missing)}; export the model again")
     shape = arrays["stream_outputs"].shape
     for index, output in enumerate(bundle.manifest.outputs):
-        for name in (f"stream_{what}{f'_{index}' * bool(index)}" for what in ("outputs", "logits")):
+        for name in (_stream_name(what, index) for what in ("outputs", "logits")):
             array = arrays.get(name)
             if array is not None and (array.shape != (*shape[:1], output.width) or array.dtype.kind not in "if"):
                 raise BundleError(
@@ -279,6 +279,10 @@ def golden_arrays(bundle: Bundle) -> dict[str, NDArray[Any]]:
                     f"{(*shape[:1], output.width)}; export the model again"
                 )
     return arrays
+
+
+def _stream_name(what: str, index: int) -> str:
+    return f"stream_{what}_{index}" if index else f"stream_{what}"
 
 
 def stream_of(arrays: Mapping[str, NDArray[Any]], what: str, index: int) -> NDArray[Any]:
@@ -289,7 +293,7 @@ def stream_of(arrays: Mapping[str, NDArray[Any]], what: str, index: int) -> NDAr
     Raises:
         BundleError: there is no such array.
     """
-    name = f"stream_{what}_{index}" if index else f"stream_{what}"
+    name = _stream_name(what, index)
     if name not in arrays:
         raise BundleError(f"{GOLDEN}: no array {name}, which the manifest asks for; export the model again")
     return arrays[name]

@@ -297,7 +297,7 @@ class Manifest:
         except (ValueError, AttributeError) as error:
             problems.append(str(error))
         problems += self._decision_problems()
-        problems += facts.problems(self._told())
+        problems += facts.problems(self._told(), facts.MANIFEST)
         for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name or name == MANIFEST or not path.parts:
@@ -309,7 +309,7 @@ class Manifest:
         return {name: getattr(self, name) for name in ("model", "licence", "provenance")}
 
     def fact(self, path: str) -> Any:
-        """Return what the manifest tells at a path of :data:`edgehar.facts.FACTS`.
+        """Return what the manifest tells at a path of :data:`edgehar.facts.MANIFEST`.
 
         Raises:
             BundleError: it does not.

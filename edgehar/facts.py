@@ -1,19 +1,27 @@
-"""What a manifest tells besides what the device needs: free-form, but what tools read of it has one type.
+"""Plain data from elsewhere, of which only some fields are read: those have one type each, the rest is free.
 
-``model``, ``licence`` and ``provenance`` may hold anything else too, and may lack any of these.
+A table names them by path, ``provenance.data.dataset``, after the paths that lead to them. ``MANIFEST`` is that of a
+bundle's ``model``, ``licence`` and ``provenance``; a run record and a ``summary.json`` have theirs where they are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def _texts(value: object) -> bool:
+class Kind(NamedTuple):
+    """What a field holds, in words, and whether a value is that."""
+
+    words: str
+    fits: Callable[[object], bool]
+
+
+def _are_texts(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
-def _engines(value: object) -> bool:
+def _are_engines(value: object) -> bool:
     return isinstance(value, list | tuple) and all(
         isinstance(row, Mapping)
         and isinstance(row.get("engine"), str)
@@ -22,42 +30,39 @@ def _engines(value: object) -> bool:
     )
 
 
-def _text(value: object) -> bool:
-    return isinstance(value, str)
+TEXT = Kind("a text", lambda value: isinstance(value, str))
+TEXTS = Kind("a list of texts", _are_texts)
+COUNT = Kind("a whole number from 0", lambda value: isinstance(value, int) and value >= 0)
+NUMBER = Kind("a number", lambda value: isinstance(value, int | float))
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+LIST = Kind("a list", lambda value: isinstance(value, list))
+OBJECT = Kind("an object", lambda value: isinstance(value, Mapping))
+ENGINES = Kind("a list of engines with their bounds", _are_engines)
 
-
-def _mapping(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _count(value: object) -> bool:
-    return isinstance(value, int) and value >= 0
-
-
-FACTS: dict[str, Callable[[object], bool]] = {  # a path after those that lead to it
-    "model": _mapping,
-    "model.name": _text,
-    "model.parameters": _count,
-    "model.macs": _count,
-    "model.total_stride": _count,
-    "model.stateful": lambda value: isinstance(value, bool),
-    "licence": _mapping,
-    "licence.data": _text,
-    "licence.model": _text,
-    "provenance": _mapping,
-    "provenance.command": _text,
-    "provenance.config": _mapping,
-    "provenance.packages": _mapping,
-    "provenance.data": _mapping,
-    "provenance.data.dataset": _text,
-    "provenance.data.source": _text,
-    "provenance.data.licence": _text,
-    "provenance.data.sha256": _text,
-    "provenance.data.train_subjects": _texts,
-    "provenance.data.validation_subjects": _texts,
-    "provenance.data.test_subjects": _texts,
-    "provenance.verification": _mapping,
-    "provenance.verification.engines": _engines,
+MANIFEST = {
+    "model": OBJECT,
+    "model.name": TEXT,
+    "model.parameters": COUNT,
+    "model.macs": COUNT,
+    "model.total_stride": COUNT,
+    "model.stateful": SWITCH,
+    "licence": OBJECT,
+    "licence.data": TEXT,
+    "licence.model": TEXT,
+    "provenance": OBJECT,
+    "provenance.command": TEXT,
+    "provenance.config": OBJECT,
+    "provenance.packages": OBJECT,
+    "provenance.data": OBJECT,
+    "provenance.data.dataset": TEXT,
+    "provenance.data.source": TEXT,
+    "provenance.data.licence": TEXT,
+    "provenance.data.sha256": TEXT,
+    "provenance.data.train_subjects": TEXTS,
+    "provenance.data.validation_subjects": TEXTS,
+    "provenance.data.test_subjects": TEXTS,
+    "provenance.verification": OBJECT,
+    "provenance.verification.engines": ENGINES,
 }
 
 
@@ -72,16 +77,18 @@ def find(told: Mapping[str, Any], path: str) -> Any:
     return told
 
 
-def problems(told: Mapping[str, Any]) -> list[str]:
-    """Return what has another type than tools expect; what is not there is no problem."""
-    found: list[str] = []
-    for path, fits in FACTS.items():
-        if any(path.startswith(f"{each.split(' ')[0]}.") for each in found):
+def problems(told: Mapping[str, Any], kinds: Mapping[str, Kind], *, all_there: bool = False) -> list[str]:
+    """Return, in words, which fields hold something else than they should, and with ``all_there`` which are missing."""
+    wrong: dict[str, str] = {}
+    for path, kind in kinds.items():
+        if any(path.startswith(f"{outer}.") for outer in wrong):
             continue  # below something that is wrong itself
         try:
             value = find(told, path)
         except KeyError:
+            if all_there:
+                wrong[path] = f"{path} is missing, expected {kind.words}"
             continue
-        if not fits(value):
-            found.append(f"{path} is {value!r:.40}, which has another type")
-    return found
+        if not kind.fits(value):
+            wrong[path] = f"{path} is {value!r:.40}, expected {kind.words}"
+    return list(wrong.values())

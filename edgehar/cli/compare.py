@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgehar.facts import COUNT, LIST, TEXT, problems
 from edgehar.files import output_file
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from device_sim.compare import Comparison, Row
 
 SUMMARY = "summary.json"
-SAID = {"bundle_name": str, "bundle_sha256": str, "recipe": str, "engine": str, "windows": int, "per_subject": list}
+SHOWN = {
+    **dict.fromkeys(("bundle_name", "bundle_sha256", "recipe", "engine"), TEXT),
+    "windows": COUNT,
+    "per_subject": LIST,
+}
 TONES = {"better": "green", "worse": "bold red", "not compared": "dim"}
 
 
@@ -88,12 +93,8 @@ def read_summary(path: Path) -> dict[str, Any]:
             f"{path}: schema_version is {version!r}, expected a summary.json of version {SUMMARY_SCHEMA_VERSION}; "
             "write one with edgehar simulate --json"
         )
-    wrong = [name for name, kind in SAID.items() if not isinstance(summary.get(name), kind)]
-    if wrong:
-        raise DataError(
-            f"{path}: {wrong[0]} is {summary.get(wrong[0])!r:.40}, so it is no whole summary.json; write one with "
-            "edgehar simulate --json"
-        )
+    if wrong := problems(summary, SHOWN, all_there=True):
+        raise DataError(f"{path}: is no whole summary.json: {wrong[0]}; write one with edgehar simulate --json")
     return summary
 
 

@@ -18,6 +18,7 @@ from edgehar.signal.signed_log import SignedLog
 F32 = NDArray[np.float32]
 
 RAW_LIMIT = np.float32(1e9)  # larger raw values saturate, so that no step can make an infinite number of them or a NaN
+
 Step = Biquad | Difference | SignedLog
 STEPS: dict[str, type[Step]] = {"biquad": Biquad, "difference": Difference, "signed_log": SignedLog}
 

@@ -16,9 +16,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from torch import nn
 
 from edgehar.datasets.splits import Split
 from edgehar.errors import ConfigError, DataError, UsageError
+from edgehar.facts import COUNT, NUMBER, OBJECT, TEXT, problems
 from edgehar.files import write_atomic, write_json
 from edgehar.models import model_entry
 from edgehar.models.heads import with_heads
@@ -47,19 +46,20 @@ DAMAGED_RUN = (
     safetensors.SafetensorError,
 )
 MAX_RUN_JSON_BYTES = 16 * 2**20
-USED: Mapping[str, type | tuple[type, ...]] = {  # fields of run.json beside those that are made into objects
-    "data": dict,
-    "data.source": str,
-    "data.licence": str,
-    "metrics.test": dict,
-    "metrics.test.windows": int,
-    "metrics.test.accuracy": float,
-    "metrics.test.macro_f1": float,
-    "packages": dict,
-    "parameters": int,
-    "total_stride": int,
-    "training_device": str,
-    "training_s": (int, float),
+READ_LATER = {  # of run.json, beside what is made into objects
+    "data": OBJECT,
+    "data.source": TEXT,
+    "data.licence": TEXT,
+    "metrics": OBJECT,
+    "metrics.test": OBJECT,
+    "metrics.test.windows": COUNT,
+    "metrics.test.accuracy": NUMBER,
+    "metrics.test.macro_f1": NUMBER,
+    "packages": OBJECT,
+    "parameters": COUNT,
+    "total_stride": COUNT,
+    "training_device": TEXT,
+    "training_s": NUMBER,
 }
 
 
@@ -197,10 +197,8 @@ def open_run(path: Path) -> TrainedRun:
         record = json.loads(file.read_text("utf-8"))
         if record["schema_version"] != RUN_SCHEMA_VERSION:
             raise ValueError(f"schema_version {record['schema_version']!r}, expected {RUN_SCHEMA_VERSION}")
-        for field, kind in USED.items():
-            value = functools.reduce(operator.getitem, field.split("."), record)
-            if not isinstance(value, kind):
-                raise TypeError(f"{field} is a {type(value).__name__}")
+        if wrong := problems(record, READ_LATER, all_there=True):
+            raise ValueError("; ".join(wrong))
         config: TrainConfig = from_mapping(TrainConfig, record["config"], str(file))
         split = Split(**{k: tuple(v) for k, v in record["split"].items()})
         front_end = FrontEnd.from_dict(record["front_end"])

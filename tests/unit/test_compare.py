@@ -356,7 +356,11 @@ def test_the_command(results, tmp_path, capsys):
     (tmp_path / "part.json").write_text(json.dumps({**json.loads(first.read_text()), "windows": None}))
     for wrong, code, words in (
         ([str(first), str(tmp_path / "none")], 2, "no summary.json"),
-        ([str(first), str(tmp_path / "part.json")], 1, "windows is None, so it is no whole summary.json"),
+        (
+            [str(first), str(tmp_path / "part.json")],
+            1,
+            "is no whole summary.json: windows is None, expected a",
+        ),
         ([str(first), str(second), "--max-accuracy-drop", "-1"], 2, "at least 0"),
         ([str(first), str(tmp_path / "c.xml")], 1, "is not JSON"),
         ([str(first), str(tmp_path / "c.json")], 1, "schema_version is None"),

@@ -1,8 +1,6 @@
 """Training on real recordings: what a run leaves behind, and what happens when it is stopped."""
 
-import functools
 import json
-import operator
 import shutil
 import signal
 from dataclasses import replace
@@ -17,6 +15,7 @@ from edgehar.cli import main
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
 from edgehar.errors import DataError, UsageError
+from edgehar.facts import find
 from edgehar.heads import Task
 from edgehar.models import model_entry
 from edgehar.recording import IMU_CHANNELS
@@ -25,7 +24,7 @@ from edgehar.training.augment import augment, rotations, triads
 from edgehar.training.config import Augmentation, TrainConfig, load_config
 from edgehar.training.fit import make_split, train
 from edgehar.training.module import HarModule
-from edgehar.training.run_folder import USED, open_run
+from edgehar.training.run_folder import READ_LATER, open_run
 from edgehar.training.windows import TrainingBatches, recording_truth, shifting_windows
 
 SMALL = ["epochs=3", "validation_subjects=1", "model_options={stem_channels = 8, blocks = [[16, 9, 2]]}", "hop=128"]
@@ -103,12 +102,12 @@ def test_damaged_weights_are_named(run, tmp_path):
         open_run(copy)
 
 
-@pytest.mark.parametrize("field", USED)
+@pytest.mark.parametrize("field", READ_LATER)
 def test_a_record_without_what_is_read_later_is_damaged(run, tmp_path, field):
     shutil.copytree(run.path, tmp_path / "copy")
     record = json.loads((run.path / "run.json").read_text())
-    *outer, last = field.split(".")
-    functools.reduce(operator.getitem, outer, record)[last] = [None]
+    outer, _, last = field.rpartition(".")
+    (find(record, outer) if outer else record)[last] = [None]
     (tmp_path / "copy" / "run.json").write_text(json.dumps(record))
     with pytest.raises(DataError, match="damaged run folder"):
         open_run(tmp_path / "copy")
