@@ -19,11 +19,12 @@ from device_sim.device import Device
 from device_sim.engines import DEFAULT_ENGINE, open_engine
 from device_sim.prototypes import Prototypes
 from device_sim.sources import on_device
-from edgehar.bundle import Bundle, Manifest, Prototype, write_bundle
+from edgehar.bundle import Bundle, write_bundle
 from edgehar.c_pipeline import FOLDER
 from edgehar.errors import DataError, UsageError
 from edgehar.heads import label_sources
 from edgehar.heads.prototypes import FEWEST_WINDOWS, MARGIN, UNIT, direction, highest_score, strangers
+from edgehar.manifest import Manifest, Prototype
 from edgehar.recording import Recording
 from edgehar.references import read_references
 from edgehar.signal import window_labels

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.ring_buffer import RingBuffer
-from edgehar.bundle import ModelInput
+from edgehar.manifest import ModelInput
 from edgehar.signal.features import WindowFeatures
 
 F32 = NDArray[np.float32]

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Prototype
 from edgehar.heads.prototypes import share, similarity
+from edgehar.manifest import Prototype
 
 Floats = NDArray[np.floating[Any]]
 I64 = NDArray[np.int64]

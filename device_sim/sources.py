@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Bundle, Manifest
+from edgehar.bundle import Bundle
 from edgehar.errors import BundleError, DataError
 from edgehar.heads import label_sources, sample_truth
+from edgehar.manifest import Manifest
 from edgehar.recording import UNLABELLED, Recording
 from edgehar.signal import LinearResampler
 

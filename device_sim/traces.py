@@ -11,8 +11,8 @@ from device_sim.baseline import Baseline
 from device_sim.decisions import DecisionBatch
 from device_sim.results import HeadTrace, RecordingTrace
 from device_sim.run import Run
-from edgehar.bundle import Manifest
 from edgehar.heads import UNKNOWN, agreed_truth, sample_truth
+from edgehar.manifest import Manifest
 from edgehar.recording import Recording
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Bundle, Head
+from edgehar.bundle import Bundle
 from edgehar.c_compiler import FLAGS, Compiler, shared_library
 from edgehar.errors import EngineError
+from edgehar.manifest import Head
 
 FOLDER = "firmware/"
 REPLAY = "c_replay.c"

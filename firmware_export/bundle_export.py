@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgehar.arrays import dump_npz
-from edgehar.bundle import REFERENCES, Bundle, Embedding, Head, Manifest, ModelInput, assemble
+from edgehar.bundle import REFERENCES, Bundle, assemble
 from edgehar.c_pipeline import FOLDER
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import ExportError, UsageError
 from edgehar.files import sha256_bytes
 from edgehar.heads import Task, decide, label_sources, sample_truth, score_head, share_alike, window_truth
+from edgehar.manifest import Embedding, Head, Manifest, ModelInput
 from edgehar.precision import Precision
 from edgehar.recording import Recording
 from edgehar.references import References

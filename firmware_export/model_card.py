@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgehar.bundle import Manifest
 from edgehar.errors import BundleError
+from edgehar.manifest import Manifest
 
 
 def model_card(manifest: Manifest, sizes: Mapping[str, int], baseline: Mapping[str, Any]) -> str:

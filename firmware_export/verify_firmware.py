@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Manifest
 from edgehar.c_compiler import find_compiler
 from edgehar.c_pipeline import CPipeline, raw_outputs
 from edgehar.errors import VerificationError
+from edgehar.manifest import Manifest
 from firmware_export.verify import Bound, EngineReport, Outputs, compare
 
 ENGINE = "c_native"

@@ -17,7 +17,9 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgehar.arrays import dump_npz
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, write_bundle
+from edgehar.bundle import Bundle, write_bundle
+from edgehar.decision_spec import DecisionSpec
+from edgehar.manifest import Head, Manifest, ModelInput
 from edgehar.recording import IMU_CHANNELS, UNLABELLED, Recording
 from edgehar.signal import QuantParams, default_front_end, sliding_windows
 from firmware_export.graph import Graph, Node, Quantization, Value, assemble

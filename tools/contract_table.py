@@ -21,10 +21,12 @@ import torch
 from device_sim.engines import ENGINES, open_engine
 from device_sim.golden import check_golden
 from edgehar.arrays import dump_npz
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, write_bundle
+from edgehar.bundle import Bundle, write_bundle
 from edgehar.c_pipeline import FOLDER
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import EdgeharError, EngineError, MissingExtraError, UnsupportedOpError
 from edgehar.files import write_json
+from edgehar.manifest import Head, Manifest, ModelInput
 from edgehar.models import MODELS
 from edgehar.precision import Precision
 from edgehar.recording import IMU_CHANNELS

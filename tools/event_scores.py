@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from device_sim.simulate import simulate
-from edgehar.bundle import Bundle, DecisionSpec
+from edgehar.bundle import Bundle
 from edgehar.datasets import load_dataset
 from edgehar.datasets.splits import select
+from edgehar.decision_spec import DecisionSpec
 from edgehar.files import write_json
 
 BUNDLES = ("ds_cnn_3k", "ds_cnn", "ds_cnn_30k", "ds_cnn_multitask", "bilstm", "siamese")

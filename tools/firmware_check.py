@@ -40,13 +40,14 @@ from device_sim.engines import open_engine
 from device_sim.enroll import enroll
 from device_sim.firmware import Twins
 from device_sim.sources import on_device
-from edgehar.bundle import REFERENCES, Bundle, Head, Manifest, ModelInput, write_bundle, zoo_names
+from edgehar.bundle import REFERENCES, Bundle, write_bundle, zoo_names
 from edgehar.c_compiler import FLAGS, Compiler, find_compiler, linked, zig
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 from edgehar.cli.held_out import choose_recordings
 from edgehar.cli.networks import integers_of
 from edgehar.errors import EdgeharError, UnsupportedOpError, UsageError
 from edgehar.files import sha256_bytes, write_json
+from edgehar.manifest import Head, Manifest, ModelInput
 from edgehar.recording import Recording
 from edgehar.references import References, find_references
 from edgehar.signal import FrontEnd, sliding_windows

@@ -19,7 +19,7 @@ from device_sim import __main__ as device_command
 from device_sim.engines import ENGINES
 from device_sim.live import __main__ as live_command
 from device_sim.update import __main__ as update_command
-from edgehar import bundle
+from edgehar import manifest
 from edgehar.cli import build_parser
 from edgehar.files import write_atomic
 from edgehar.models import MODELS
@@ -120,7 +120,7 @@ def files_page() -> str:
     ]
     parts.append(_fields("Manifest"))
     for name in ("ModelInput", "Head", "Embedding", "Prototype", "FileEntry"):
-        parts.append(f"### {name}\n\n{_prose(_first_line(getattr(bundle, name)))}\n\n{_fields(name)}")
+        parts.append(f"### {name}\n\n{_prose(_first_line(getattr(manifest, name)))}\n\n{_fields(name)}")
     for path in sorted(SCHEMAS.glob("*.schema.json")):
         schema = json.loads(path.read_text("utf-8"))
         name = path.name.removesuffix(".schema.json")
@@ -138,7 +138,7 @@ def _first_line(thing: Any) -> str:
 
 def _fields(name: str) -> str:
     """A dataclass of the bundle as a table: remarks behind its fields, and the Attributes of its docstring."""
-    owner = getattr(bundle, name)
+    owner = getattr(manifest, name)
     source = textwrap.dedent(inspect.getsource(owner))
     (tree,) = ast.parse(source).body
     assert isinstance(tree, ast.ClassDef)

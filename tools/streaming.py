@@ -19,10 +19,11 @@ import torch
 
 from device_sim.emulator.boards import BOARDS, DEFAULT_BOARD
 from device_sim.sources import golden_arrays
-from edgehar.bundle import Bundle, Head, ModelInput
+from edgehar.bundle import Bundle
 from edgehar.cli.hops import Deployable, all_exact, deployable, figures, hop_costs
 from edgehar.errors import EdgeharError
 from edgehar.files import write_json
+from edgehar.manifest import Head, ModelInput
 from edgehar.models import MODELS
 from edgehar.signal import input_tensors, sliding_windows
 from firmware_export.convert import convert

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from device_sim.decisions.numbers import Logits
 from device_sim.decisions.probabilities import probabilities_of
-from edgehar.bundle import Head
 from edgehar.heads import decide
+from edgehar.manifest import Head
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,9 +27,9 @@ from device_sim.decisions.smoothing import NoSmoothing, Smoothing, check
 from device_sim.decisions.unfamiliar import Unfamiliar
 from device_sim.prototypes import Prototypes
 from device_sim.results import Event
-from edgehar.bundle import Head
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError
+from edgehar.manifest import Head
 from edgehar.signal.quantization import FLOAT32, QuantParams
 
 MakeSmoothing = Callable[[DecisionSpec, int], Smoothing]

@@ -13,9 +13,9 @@ from device_sim.emulator.machine import OTHER, Machine
 from device_sim.emulator.meter import Meter
 from device_sim.emulator.sources import library_sources
 from device_sim.emulator.toolchain import build_image
-from edgehar.bundle import Head
 from edgehar.c_pipeline import EVENT, Replayed, decision_type
 from edgehar.errors import EngineError
+from edgehar.manifest import Head
 
 # functions of har.c by stage; what they call is counted with them
 STAGES = {

@@ -17,8 +17,9 @@ from device_sim.engines.protocol import Engine
 from device_sim.engines.tflite_runtime import open_tflite_runtime
 from device_sim.engines.tflm import open_tflm
 from device_sim.engines.wasm import open_wasm
-from edgehar.bundle import Bundle, Manifest
+from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, UsageError
+from edgehar.manifest import Manifest
 from edgehar.precision import Precision
 
 __all__ = ["DEFAULT_ENGINE", "ENGINES", "Engine", "EngineEntry", "open_engine"]

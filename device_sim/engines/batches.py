@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.engines.protocol import Engine
-from edgehar.bundle import Manifest
+from edgehar.manifest import Manifest
 
 Outputs = tuple[NDArray[Any], ...]
 

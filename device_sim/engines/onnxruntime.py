@@ -8,8 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from device_sim.engines.protocol import NativeLog, check_counts, native_stderr_captured, refuse, zero_inputs
-from edgehar.bundle import Bundle, Manifest
+from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError
+from edgehar.manifest import Manifest
 
 TYPES = {"tensor(int8)": "int8", "tensor(float)": "float32"}
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from device_sim.emulator.boards import Board
 from device_sim.telemetry import Telemetry
-from edgehar.bundle import Manifest
 from edgehar.errors import EngineError
+from edgehar.manifest import Manifest
 from edgehar.signal import QuantParams
 
 

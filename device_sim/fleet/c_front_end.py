@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_sim.fleet.c_library import fleet_library
-from edgehar.bundle import Manifest
 from edgehar.c_pipeline import pointer
+from edgehar.manifest import Manifest
 from edgehar.signal.biquad import steady_state
 from edgehar.signal.difference import Difference
 from edgehar.signal.quantization import LIMITS

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from device_sim.decisions import DecisionBatch, HeadAnswers
 from device_sim.engines.c_native import CNativeEngine
 from device_sim.results import Event
-from edgehar.bundle import Bundle, Head
+from edgehar.bundle import Bundle
 from edgehar.c_pipeline import EVENT_ACTIVITY, Replayed
+from edgehar.manifest import Head
 
 F32 = NDArray[np.float32]
 

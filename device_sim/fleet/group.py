@@ -15,8 +15,9 @@ from device_sim.decisions import DecisionBatch
 from device_sim.engines.protocol import Engine
 from device_sim.fleet.fleet import open_fleet
 from device_sim.results import Event
-from edgehar.bundle import Bundle, Manifest
+from edgehar.bundle import Bundle
 from edgehar.heads import Task, agreed_truth
+from edgehar.manifest import Manifest
 from edgehar.recording import UNLABELLED
 
 F32 = NDArray[np.float32]

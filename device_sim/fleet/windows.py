@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from device_sim.feeds import summed_up
 from device_sim.fleet.c_front_end import CFrontEnd, c_front_end
-from edgehar.bundle import Manifest, ModelInput
+from edgehar.manifest import Manifest, ModelInput
 
 F32 = NDArray[np.float32]
 

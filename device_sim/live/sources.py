@@ -12,7 +12,7 @@ from device_sim.live.lines import LineReader
 from device_sim.live.transports import PATIENCE_S, open_transport
 from device_sim.sources import on_device
 from device_sim.stamped import Stamped
-from edgehar.bundle import Manifest
+from edgehar.manifest import Manifest
 from edgehar.recording import Recording
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgehar.files import output_file
 
 if TYPE_CHECKING:
-    from edgehar.bundle import Manifest
+    from edgehar.manifest import Manifest
 
 RECOGNISED = 0.5  # share of the enrolled windows below which the user is told
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from device_sim.emulator.boards import Board
-    from edgehar.bundle import Bundle, Manifest
+    from edgehar.bundle import Bundle
+    from edgehar.manifest import Manifest
     from edgehar.references import References
     from firmware_export.graph import Graph
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from device_sim.emulator import NetworkSources
     from device_sim.emulator.boards import Board
-    from edgehar.bundle import Bundle, Head
+    from edgehar.bundle import Bundle
+    from edgehar.manifest import Head
     from firmware_export.graph import Graph
 
 DEFAULT_WINDOWS = 8

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgehar.bundle import Bundle, Manifest
+    from edgehar.bundle import Bundle
+    from edgehar.manifest import Manifest
 
 
 def firmware_writer(

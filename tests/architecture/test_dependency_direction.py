@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 NUMPY_SIDE = {
     *("edgehar.signal", "edgehar.heads", "edgehar.bundle", "edgehar.recording", "edgehar.errors", "edgehar.files"),
     *(
+        "edgehar.manifest",
         "edgehar.c_compiler",
         "edgehar.c_pipeline",
         "edgehar.c_wasm",
@@ -30,7 +31,7 @@ ALLOWED = {
         "edgehar.recording",
         "edgehar.errors",
         "edgehar.files",
-        *("edgehar.bundle", "edgehar.arrays"),
+        *("edgehar.bundle", "edgehar.manifest", "edgehar.arrays"),
         "matplotlib",
         "edgehar.heads",
         "edgehar.signal",
@@ -44,7 +45,7 @@ SINGLE = {
     "edgehar/files.py": set(),
     "edgehar/host.py": set(),
     "edgehar/c_compiler.py": {"edgehar.errors", "edgehar.files"},
-    "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.c_compiler", "edgehar.errors"},
+    "edgehar/c_pipeline.py": {"numpy", "edgehar.bundle", "edgehar.manifest", "edgehar.c_compiler", "edgehar.errors"},
     "edgehar/c_wasm.py": {"edgehar.c_compiler", "edgehar.errors"},
     "edgehar/facts.py": set(),
     "edgehar/plain_data.py": {"edgehar.errors"},
@@ -54,9 +55,12 @@ SINGLE = {
     "edgehar/signing.py": {"edgehar.bundle", "edgehar.errors", "edgehar.package"},  # cryptography on demand
     "edgehar/recording.py": {"numpy", "edgehar.errors"},
     "edgehar/references.py": {"numpy", "edgehar.bundle", "edgehar.errors"},
+    "edgehar/manifest.py": {
+        *("edgehar.decision_spec", "edgehar.errors", "edgehar.facts", "edgehar.files", "edgehar.heads"),
+        *("edgehar.package", "edgehar.precision", "edgehar.recording", "edgehar.signal"),
+    },
     "edgehar/bundle.py": {
-        *("numpy", "edgehar.errors", "edgehar.files", "edgehar.heads", "edgehar.recording", "edgehar.signal"),
-        *("edgehar.precision", "edgehar.decision_spec", "edgehar.package", "edgehar.arrays", "edgehar.facts"),
+        *("numpy", "edgehar.arrays", "edgehar.errors", "edgehar.files", "edgehar.manifest", "edgehar.package"),
     },
 }
 ONLY_TORCH = "firmware_export/to_onnx.py"

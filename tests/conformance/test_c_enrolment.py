@@ -23,13 +23,14 @@ from device_sim.enroll import enroll
 from device_sim.firmware import Twins
 from device_sim.sources import golden_arrays
 from edgehar import cli
-from edgehar.bundle import Bundle, DecisionSpec, Prototype, write_bundle
+from edgehar.bundle import Bundle, write_bundle
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
 from edgehar.cli.networks import integers_of
-from edgehar.decision_spec import Grammar
+from edgehar.decision_spec import DecisionSpec, Grammar
 from edgehar.errors import EngineError, ExportError
 from edgehar.heads.prototypes import MARGIN, UNIT, direction
+from edgehar.manifest import Prototype
 from edgehar.recording import Recording
 from edgehar.references import find_references
 from firmware_export.targets.c import Optimize, write_firmware

@@ -20,10 +20,12 @@ from device_fixtures import INPUT, OUTPUT, make_tiny_bundle, synthetic_recording
 from scipy.signal import butter
 
 from device_sim.firmware import Twins
-from edgehar.bundle import DecisionSpec, Head, ModelInput, write_bundle
+from edgehar.bundle import write_bundle
 from edgehar.c_compiler import FLAGS, linked, shared_library
 from edgehar.c_pipeline import CPipeline, firmware_files
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import EngineError, ExportError, UnsupportedOpError
+from edgehar.manifest import Head, ModelInput
 from edgehar.signal import Biquad, Difference, FrontEnd, NetworkInput, SignedLog, sliding_windows
 from edgehar.signal.features import FAMILIES, WindowFeatures
 from firmware_export.graph import Node, Quantization, Value, assemble

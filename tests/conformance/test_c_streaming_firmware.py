@@ -15,10 +15,12 @@ from device_sim.emulator import CORES
 from device_sim.emulator.firmware import EmulatedFirmware
 from device_sim.engines import open_engine
 from device_sim.firmware import Twins
-from edgehar.bundle import Bundle, DecisionSpec, Head, ModelInput, write_bundle
+from edgehar.bundle import Bundle, write_bundle
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import UnsupportedOpError, UsageError
+from edgehar.manifest import Head, ModelInput
 from edgehar.signal import QuantParams
 from firmware_export.graph import Graph
 from firmware_export.ops.add_constant import AddConstant

@@ -20,8 +20,9 @@ from device_fixtures import LABELS, OUTPUT, altered, make_tiny_bundle, onnx_byte
 from device_sim.engines import ENGINES, c_native, open_engine
 from device_sim.engines.batches import infer_many
 from device_sim.telemetry import Telemetry
-from edgehar.bundle import Bundle, Head
+from edgehar.bundle import Bundle
 from edgehar.errors import EngineError, MissingExtraError, UsageError
+from edgehar.manifest import Head
 from edgehar.signal import QuantParams
 
 REPOSITORY = Path(__file__).parents[2]

@@ -17,10 +17,10 @@ from device_sim.engines import open_engine
 from device_sim.firmware import Twins
 from device_sim.simulate import simulate
 from edgehar.arrays import dump_npz
-from edgehar.bundle import Head, ModelInput
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import UnsupportedOpError
+from edgehar.manifest import Head, ModelInput
 from edgehar.models import MODELS
 from firmware_export.convert import convert
 from firmware_export.ops import is_stateful

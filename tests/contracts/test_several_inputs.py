@@ -17,10 +17,11 @@ from device_sim.golden import check_golden
 from device_sim.simulate import simulate
 from device_sim.telemetry import Telemetry
 from edgehar.arrays import dump_npz
-from edgehar.bundle import Bundle, Head, ModelInput
+from edgehar.bundle import Bundle
 from edgehar.c_compiler import FLAGS
 from edgehar.c_pipeline import CPipeline, firmware_files
 from edgehar.errors import EngineError, UsageError
+from edgehar.manifest import Head, ModelInput
 from edgehar.signal import NetworkInput, input_tensors, sliding_windows
 from edgehar.signal.features import default_window_features
 from firmware_export.convert import convert

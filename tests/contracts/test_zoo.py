@@ -8,9 +8,10 @@ import pytest
 from device_sim.emulator.sources import read_sources
 from device_sim.firmware import firmware_beside_device
 from device_sim.sources import golden_arrays, golden_recording, stream_of
-from edgehar.bundle import Bundle, DecisionSpec, zoo_names
+from edgehar.bundle import Bundle, zoo_names
 from edgehar.c_compiler import find_compiler
 from edgehar.c_pipeline import FOLDER, CPipeline, firmware_files
+from edgehar.decision_spec import DecisionSpec
 
 
 def has_firmware(name: str) -> bool:

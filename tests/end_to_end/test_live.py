@@ -25,7 +25,8 @@ from device_sim.live.session import Session
 from device_sim.live.sources import Source, line_source, played
 from device_sim.live.terminal import picture
 from device_sim.stamped import Stamped
-from edgehar.bundle import Bundle, DecisionSpec
+from edgehar.bundle import Bundle
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import DataError, UsageError
 
 SAMPLES = synthetic_recording(600, seed=3)

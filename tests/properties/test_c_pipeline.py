@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from device_sim.engines import open_engine
 from device_sim.firmware import Twins
-from edgehar.bundle import DecisionSpec
 from edgehar.c_compiler import FLAGS, find_compiler
 from edgehar.c_pipeline import CPipeline, firmware_files
-from edgehar.decision_spec import Familiar, Grammar
+from edgehar.decision_spec import DecisionSpec, Familiar, Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
 GRAMMAR = Grammar(((0.9, 0.07, 0.03), (0.05, 0.949999, 1e-6), (1e-6, 0.2, 0.799999)), (0.5, 0.3, 0.2))

@@ -18,8 +18,7 @@ from device_sim.device import Device
 from device_sim.engines import open_engine
 from device_sim.ring_buffer import RingBuffer
 from device_sim.telemetry import Telemetry
-from edgehar.bundle import DecisionSpec
-from edgehar.decision_spec import Familiar, Grammar
+from edgehar.decision_spec import DecisionSpec, Familiar, Grammar
 
 GEOMETRIES = [(32, 16), (32, 32), (10, 25), (33, 7), (1, 1), (20, 1)]  # hop below, equal, above, no divisor of window
 GRAMMAR = Grammar(((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)), (0.5, 0.3, 0.2))

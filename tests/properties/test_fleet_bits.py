@@ -22,8 +22,9 @@ from device_sim.fleet.c_filter import CFilter, quickest_filter
 from device_sim.fleet.c_front_end import c_front_end
 from device_sim.fleet.fleet import open_fleet
 from device_sim.fleet.windows import CompiledWindows, NumpyWindows, windows_of
-from edgehar.bundle import Bundle, DecisionSpec, ModelInput
-from edgehar.decision_spec import Grammar
+from edgehar.bundle import Bundle
+from edgehar.decision_spec import DecisionSpec, Grammar
+from edgehar.manifest import ModelInput
 from edgehar.recording import IMU_CHANNELS
 from edgehar.signal import FrontEnd, QuantParams
 from edgehar.signal.biquad import Biquad

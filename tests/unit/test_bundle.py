@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from edgehar.arrays import dump_npz, load_npz
-from edgehar.bundle import Bundle, DecisionSpec, Head, Manifest, ModelInput, QuantParams, write_bundle
+from edgehar.bundle import Bundle, write_bundle
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError, UsageError
+from edgehar.manifest import Head, Manifest, ModelInput
 from edgehar.recording import IMU_CHANNELS
-from edgehar.signal import FLOAT32, default_front_end
+from edgehar.signal import FLOAT32, QuantParams, default_front_end
 from edgehar.signal.features import default_window_features
 
 MANIFEST = Manifest(
@@ -116,8 +118,8 @@ def _rewrite(bundle, change):
     data = json.loads((bundle.path / "manifest.json").read_bytes())
     data.pop("manifest_sha256")
     change(data)
-    from edgehar.bundle import _canonical
     from edgehar.files import sha256_bytes
+    from edgehar.manifest import _canonical
 
     signed = {**data, "manifest_sha256": sha256_bytes(_canonical(data))}
     (bundle.path / "manifest.json").write_bytes(_canonical(signed))

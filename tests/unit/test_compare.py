@@ -18,8 +18,8 @@ from device_sim.compare.people import SCORES
 from device_sim.replayed import replayed
 from device_sim.simulate import simulate, write_summary
 from device_sim.telemetry import Histogram
-from edgehar.bundle import DecisionSpec
 from edgehar.cli import main
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import DataError
 
 RECORDINGS = tuple(synthetic_recording(1500, i, f"rec{i}", f"person{i}") for i in range(5))

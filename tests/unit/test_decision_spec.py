@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from device_fixtures import tiny_manifest
 
-from edgehar.bundle import Manifest
 from edgehar.decision_spec import DecisionSpec, Familiar, Grammar
 from edgehar.errors import BundleError
+from edgehar.manifest import Manifest
 
 GRAMMAR = Grammar(((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8)), (0.5, 0.3, 0.2))
 FAMILIAR = Familiar(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), ((1.0, 2.0, 3.0),) * 3, 9.0)

@@ -11,9 +11,9 @@ import pytest
 from device_sim.decisions import SMOOTHINGS, Debounce, Decisions, Labelling, probabilities_of, softmax
 from device_sim.results import Event
 from edgehar import decision_spec
-from edgehar.bundle import DecisionSpec, Head
-from edgehar.decision_spec import Familiar, Grammar
+from edgehar.decision_spec import DecisionSpec, Familiar, Grammar
 from edgehar.errors import BundleError
+from edgehar.manifest import Head
 from edgehar.signal import FLOAT32, QuantParams
 
 QUANT = QuantParams(0.125, -7)

@@ -6,9 +6,10 @@ from device_fixtures import altered, make_tiny_bundle
 
 from device_sim.prototypes import Prototypes
 from edgehar.arrays import dump_npz
-from edgehar.bundle import REFERENCES, Bundle, Embedding, Manifest, Prototype
+from edgehar.bundle import REFERENCES, Bundle
 from edgehar.errors import BundleError
 from edgehar.heads.prototypes import TEMPERATURE, share
+from edgehar.manifest import Embedding, Manifest, Prototype
 from edgehar.references import read_references
 from edgehar.signal import QuantParams
 

@@ -21,8 +21,7 @@ from device_sim.simulate import simulate, write_summary
 from device_sim.sources import golden_recording
 from device_sim.telemetry import Histogram
 from edgehar.arrays import dump_npz
-from edgehar.bundle import DecisionSpec
-from edgehar.decision_spec import Grammar
+from edgehar.decision_spec import DecisionSpec, Grammar
 from edgehar.errors import BundleError, DataError, EngineError
 from edgehar.signal import window_labels
 

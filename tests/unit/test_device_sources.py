@@ -11,7 +11,7 @@ from device_fixtures import LABELS, RATE_HZ, altered, make_tiny_bundle, syntheti
 
 from device_sim.sources import first_seconds, golden_recording, on_device, read_csv
 from edgehar.arrays import dump_npz
-from edgehar.bundle import DecisionSpec
+from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import BundleError, DataError
 from edgehar.recording import Channel
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgehar import facts
-from edgehar.bundle import Bundle, Manifest, write_bundle
+from edgehar.bundle import Bundle, write_bundle
 from edgehar.cli import main
 from edgehar.errors import BundleError
+from edgehar.manifest import Manifest
 
 ZOO = Bundle.open("zoo:ds_cnn_3k")
 TOLD = {name: getattr(ZOO.manifest, name) for name in ("model", "licence", "provenance")}

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from edgehar.bundle import Manifest
+from edgehar.manifest import Manifest
 
 MUTATIONS = 40
 

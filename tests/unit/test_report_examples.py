@@ -14,8 +14,7 @@ from device_sim.report import examples
 from device_sim.report.palette import activities
 from device_sim.simulate import simulate
 from edgehar.arrays import dump_npz
-from edgehar.bundle import DecisionSpec
-from edgehar.decision_spec import Grammar
+from edgehar.decision_spec import DecisionSpec, Grammar
 from edgehar.recording import IMU_CHANNELS, Channel
 from edgehar.signal import window_labels
 

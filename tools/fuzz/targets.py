@@ -49,7 +49,7 @@ def _json_tree() -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
 
 def _manifest_tree() -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
     """A manifest whose own hash is put right after each change."""
-    from edgehar.bundle import _canonical
+    from edgehar.manifest import _canonical
 
     def write(tree: Any) -> bytes:
         tree.pop("manifest_sha256", None)
@@ -141,7 +141,7 @@ def _manifest_seeds() -> list[bytes]:
 
 
 def _read_manifest(path: Path) -> object:
-    from edgehar.bundle import Manifest
+    from edgehar.manifest import Manifest
 
     return Manifest.from_bytes(path.read_bytes())
 
@@ -157,7 +157,8 @@ def _read_on_device(name: str) -> Callable[[Path], object]:
         from device_sim.golden import check_golden
         from device_sim.simulate import simulate
         from device_sim.sources import first_seconds, golden_recording
-        from edgehar.bundle import MANIFEST, Bundle
+        from edgehar.bundle import Bundle
+        from edgehar.package import MANIFEST
 
         folder = path.parent / DEVICE
         if not folder.exists():

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgehar.bundle import Head
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import UnsupportedOpError
 from edgehar.heads import KINDS, power_table, sigmoid_table
+from edgehar.manifest import Head
 from firmware_export.affine import INT8_MIN
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.part import Member, Part

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from edgehar.bundle import ModelInput
 from edgehar.errors import UnsupportedOpError
+from edgehar.manifest import ModelInput
 from edgehar.signal.features import WindowFeatures
 from edgehar.signal.features.spectrum import bands
 from edgehar.signal.features.window_features import LARGEST

@@ -9,10 +9,10 @@ from importlib import resources
 
 import numpy as np
 
-from edgehar.bundle import Manifest
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import ExportError
 from edgehar.files import sha256_bytes
+from edgehar.manifest import Manifest
 from edgehar.references import References
 from edgehar.signal.grid import grid_of
 from firmware_export.graph import Graph

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Embedding, Manifest, Prototype
 from edgehar.c_pipeline import prototype_type
 from edgehar.errors import ExportError, UnsupportedOpError
 from edgehar.heads.prototypes import COARSE_POWERS, FEWEST_WINDOWS, FINE_POWERS, MARGIN, UNIT, strangers
+from edgehar.manifest import Embedding, Manifest, Prototype
 from edgehar.references import References
 from firmware_export.targets.c.decision import HeadNames, power_table_name
 from firmware_export.targets.c.layer import code

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Head
 from edgehar.decision_spec import DecisionSpec
 from edgehar.errors import UnsupportedOpError
 from edgehar.heads import familiar_tables
+from edgehar.manifest import Head
 from firmware_export.targets.c.layer import code
 from firmware_export.targets.c.part import Member, Part
 from firmware_export.targets.c.text import float32

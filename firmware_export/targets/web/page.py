@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgehar.bundle import Head, Manifest
 from edgehar.c_pipeline import EVENT, decision_type
 from edgehar.c_wasm import wasm_module
 from edgehar.errors import UnsupportedOpError
+from edgehar.manifest import Head, Manifest
 from edgehar.recording import Channel
 
 MAIN = "page_main.c"
