@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
 import logging
 import shutil
-import signal
-import statistics
-import threading
 import time
 import typing
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -42,6 +38,7 @@ from edgehar.training.baseline import (
     save_baseline,
     score_outputs,
 )
+from edgehar.training.callbacks import Pace, ProgressBar, SetEpoch, StopBetweenBatches
 from edgehar.training.checkpoints import WholeCheckpoints
 from edgehar.training.config import PRECISIONS, TrainConfig
 from edgehar.training.curves import draw_curves
@@ -68,80 +65,7 @@ RUN_FILES = {CONFIG_FILE, DATA_FILE, START_FILE, "checkpoints", "tensorboard", "
              "baseline.json", "learning_curves.png", "weights.safetensors"}  # fmt: skip
 KEPT_AT_THE_BEGINNING = {CONFIG_FILE, "checkpoints"}
 VALIDATION_BATCH = 4096  # windows
-clock = time.perf_counter  # of the pace; tools/bench/train.py puts the process's own here on a busy machine
 PACKAGES = ("torch", "lightning", "numpy", "scikit-learn")
-
-
-class _SetEpoch(pl.Callback):
-    """Tells the batches which epoch they belong to, also after a resume."""
-
-    def __init__(self, batches: TrainingBatches) -> None:
-        self._batches = batches
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        del pl_module
-        self._batches.epoch = trainer.current_epoch
-
-
-class _Pace(pl.Callback):
-    """Times each epoch's batches, without the validation after them."""
-
-    def __init__(self) -> None:
-        self._begin = 0.0
-        self.epoch_s: list[float] = []
-
-    def on_train_epoch_start(self, *_: object) -> None:
-        self._begin = clock()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        if trainer.is_last_batch:
-            if trainer.strategy.root_device.type == "cuda":
-                torch.cuda.synchronize()
-            self.epoch_s.append(clock() - self._begin)
-
-    def per_second(self, windows: int) -> float | None:
-        """Return windows a second in the median epoch of ``windows``; None when a resume had no epoch left to run."""
-        return round(windows / statistics.median(self.epoch_s), 1) if self.epoch_s else None
-
-
-class _StopBetweenBatches(pl.Callback):
-    """Lets Ctrl-C take effect after the batch it falls into, and a second one at once.
-
-    Anywhere else it may fall into a lock of the log writer's queue, which closing the writer then waits for forever.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def on_train_batch_end(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def watching(self) -> Iterator[None]:
-        """Take over SIGINT, where this is the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGINT, self._ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def _ask(self, *_: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
-class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar without the logger's version, which says nothing here."""
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        metrics: dict[str, Any] = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
 
 
 def make_split(config: TrainConfig, recordings: Sequence[Recording]) -> Split:
@@ -396,16 +320,16 @@ def _fit(
     *,
     resume: bool,
     progress: bool,
-) -> tuple[History, _Pace]:
+) -> tuple[History, Pace]:
     checkpoints = out / "checkpoints"
     keep_last = ModelCheckpoint(
         checkpoints, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     history = History(out / "history.csv")
-    pace, stop = _Pace(), _StopBetweenBatches()
-    callbacks: list[pl.Callback] = [_SetEpoch(batches), pace, history, keep_last, stop]
+    pace, stop = Pace(), StopBetweenBatches()
+    callbacks: list[pl.Callback] = [SetEpoch(batches), pace, history, keep_last, stop]
     if progress:
-        callbacks.append(_ProgressBar())
+        callbacks.append(ProgressBar())
     if config.early_stop_patience:
         callbacks.append(EarlyStopping("validation_macro_f1", mode="max", patience=config.early_stop_patience))
     board = TensorBoardLogger(out, name="", version="tensorboard", default_hp_metric=False)

@@ -35,7 +35,7 @@ from edgehar.errors import ConfigError, EdgeharError
 from edgehar.files import write_json
 from edgehar.recording import Recording
 from edgehar.signal import FrontEnd, window_starts
-from edgehar.training import fit
+from edgehar.training import callbacks, fit
 from edgehar.training.baseline import best_device, device_name
 from edgehar.training.config import TrainConfig, load_config
 from edgehar.training.run_folder import build_network
@@ -141,11 +141,11 @@ def measure(config: TrainConfig, repeats: int, workers: int) -> dict[str, Any]:
     seen = steps * config.batch_size
 
     def timed(work: Any) -> float:
-        begin = fit.clock()
+        begin = callbacks.clock()
         work()
         if plain.device.type == "cuda":
             torch.cuda.synchronize()
-        return seen / (fit.clock() - begin)
+        return seen / (callbacks.clock() - begin)
 
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +157,7 @@ def measure(config: TrainConfig, repeats: int, workers: int) -> dict[str, Any]:
         "device": device_name(plain.device),
         "threads": torch.get_num_threads(),
         "workers": workers,
-        "clock": fit.clock.__name__,
+        "clock": callbacks.clock.__name__,
         "model": config.model,
         "windows_an_epoch": seen,
         "plain_per_s": statistics.median(columns[0]),
@@ -207,7 +207,7 @@ def main() -> int:
     if options.processor_time:
         if options.workers or best_device().type != "cpu":
             parser.error("--processor-time sees neither workers nor a GPU")
-        fit.clock = time.process_time
+        callbacks.clock = time.process_time
     fixed = [f"epochs={TIMED_EPOCHS}", "validation_subjects=0"]
     try:
         config = load_config(options.config, [*options.set, *fixed])
